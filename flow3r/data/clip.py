@@ -43,10 +43,14 @@ class LabelledClips:
 
 @dataclass(frozen=True)
 class UnlabelledClips:
-    """Clips of which only the images and a teacher's flow are known."""
+    """Clips of which only the images and a teacher's flow are known.
+
+    `intrinsics` are a camera's calibration, not a 3D label; None unless they were asked for.
+    """
 
     images: Tensor  # [B, N, 3, H, W]
     flow: PairFlow
+    intrinsics: Tensor | None = None  # [B, N, 3, 3]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Which clips each training step sees, as a pure function of (seed, step).
+
+A step's batch has four parts with streams of their own:
+
+- `replay`: labelled clips of the source domain,
+- `labelled`: labelled clips of the target domain,
+- `unlabelled`: target clips without labels, in arms that use them,
+- `filler`: labelled clips (target, and source in a fixed share) that take the places of the
+  unlabelled ones in arms that do not, so that every arm sees equally many clips per step.
+
+Because each part draws from its own stream, `replay` and `labelled` are identical in every arm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flow3r.config import require
+from flow3r.streams import numpy_generator
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """Clips per optimiser step. Every arm sees `replay + labelled + flexible` clips."""
+
+    replay: int
+    """Labelled source clips in every arm; without them the pose heads memorise the few labels."""
+    labelled: int
+    """Labelled target clips in every arm."""
+    flexible: int
+    """Places for unlabelled target clips; labelled ones where an arm has no unlabelled clips."""
+    filler_replay_share: float = 0.5
+    """Share of the flexible places filled with source clips in arms without unlabelled clips."""
+    accumulate: int = 1
+    """Split a step's batch into this many equal backward passes."""
+
+    def __post_init__(self) -> None:
+        for name in ("replay", "labelled", "flexible"):
+            require(getattr(self, name) >= 0, f"{name}={getattr(self, name)} must not be negative")
+        require(self.replay + self.labelled > 0, "replay + labelled must be at least 1")
+        require(self.accumulate >= 1, f"accumulate={self.accumulate} must be at least 1")
+        for name in ("replay", "labelled", "flexible"):
+            count = getattr(self, name)
+            require(
+                count % self.accumulate == 0,
+                f"{name}={count} must be divisible by accumulate={self.accumulate}",
+            )
+        share = self.filler_replay_share
+        require(0 <= share <= 1, f"filler_replay_share={share} must lie in [0, 1]")
+
+    @property
+    def clips(self) -> int:
+        """Clips per step, the same in every arm."""
+        return self.replay + self.labelled + self.flexible
+
+    @property
+    def filler_replay(self) -> int:
+        """Source clips among the filler."""
+        return round(self.flexible * self.filler_replay_share)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a step's batch: which clips of which pool."""
+
+    name: str  # the stream's name: replay, labelled, unlabelled, filler-replay, filler-labelled
+    pool: str  # source, labelled or unlabelled
+    positions: np.ndarray  # into the pool, int64
+
+
+class BatchPlan:
+    """Maps a step to clip positions; stateless, so resuming needs the step number only."""
+
+    def __init__(self, config: BatchConfig, seed: int, sizes: dict[str, int]):
+        """`sizes`: number of clips in the pools `source`, `labelled` and `unlabelled`.
+
+        Raises ConfigError when a pool that the batch draws from is empty.
+        """
+        self.config, self.seed, self.sizes = config, seed, sizes
+        self._counts = {
+            ("replay", "source"): config.replay,
+            ("labelled", "labelled"): config.labelled,
+        }
+        if sizes["unlabelled"]:
+            self._counts["unlabelled", "unlabelled"] = config.flexible
+        else:
+            self._counts["filler-replay", "source"] = config.filler_replay
+            self._counts["filler-labelled", "labelled"] = config.flexible - config.filler_replay
+        for (name, pool), count in self._counts.items():
+            require(
+                count == 0 or sizes[pool] > 0,
+                f"batch.{name}: {count} clips a step are asked of the {pool} pool, which is empty",
+            )
+
+    def step(self, step: int) -> tuple[Part, ...]:
+        """The parts of optimiser step `step`, counted from 0; empty parts are left out."""
+        return tuple(
+            Part(name, pool, self._draw(name, self.sizes[pool], count, step))
+            for (name, pool), count in self._counts.items()
+            if count
+        )
+
+    def _draw(self, stream: str, size: int, count: int, step: int) -> np.ndarray:
+        """The `step`-th group of `count` from an endless series of shuffled epochs of the pool."""
+        positions = np.arange(step * count, (step + 1) * count)
+        epochs = positions // size
+        drawn = np.empty(count, dtype=np.int64)
+        for epoch in np.unique(epochs):
+            order = numpy_generator(self.seed, f"order/{stream}", int(epoch)).permutation(size)
+            drawn[epochs == epoch] = order[positions[epochs == epoch] % size]
+        return drawn
