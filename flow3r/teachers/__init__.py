@@ -1,0 +1,1 @@
+"""Teachers: what supplies target flow and covisibility for the pairs of a clip."""

@@ -1,0 +1,30 @@
+"""Teachers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flow3r.config import from_mapping, require, require_choice
+from flow3r.teachers.base import Teacher
+from flow3r.teachers.dis import DisConfig, DisTeacher
+from flow3r.teachers.exact import ExactTeacher
+from flow3r.teachers.noisy import NoisyConfig, NoisyTeacher
+
+
+def _exact(settings: Mapping[str, Any]) -> Teacher:
+    require(not settings, f"teacher 'exact' has no settings, got {sorted(settings)}")
+    return ExactTeacher()
+
+
+TEACHERS: dict[str, Callable[[Mapping[str, Any]], Teacher]] = {
+    "exact": _exact,
+    "noisy": lambda settings: NoisyTeacher(from_mapping(NoisyConfig, settings, "teacher")),
+    "dis": lambda settings: DisTeacher(from_mapping(DisConfig, settings, "teacher")),
+}
+
+
+def make_teacher(name: str, settings: Mapping[str, Any] | None = None) -> Teacher:
+    """The teacher called `name`. Raises ConfigError for an unknown name or setting."""
+    require_choice("teacher", name, TEACHERS)
+    return TEACHERS[name](settings or {})
