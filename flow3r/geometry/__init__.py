@@ -1,0 +1,1 @@
+"""Pure functions: rotations, rigid transforms, pinhole cameras, rigid flow, alignment."""
