@@ -45,7 +45,7 @@ class BatchLoader:
         device: torch.device | str,
         calibrated: bool = False,
     ):
-        """`pools`: source, labelled, unlabelled. `calibrated`: unlabelled clips bring intrinsics."""
+        """`pools`: by name. `calibrated`: unlabelled clips bring their intrinsics."""
         self.plan, self.pools, self.augmentation = plan, pools, augmentation
         self.device = device
         self._read_unlabelled = Pool.calibrated if calibrated else Pool.unlabelled

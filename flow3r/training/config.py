@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flow3r.config import require, require_choice
 
 PRECISIONS = ("float32", "bfloat16")
-TRAINED = ("everything", "flow-head")
+TRAINED = ("everything", "flow-head", "encoder")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class StageConfig:
     steps: int
     lr: float
     warmup_steps: int
-    trains: str = "everything"  # or "flow-head": backbone and geometry heads frozen
+    trains: str = "everything"
+    """`flow-head`: backbone and geometry heads frozen; `encoder`: pretraining's matching stage."""
 
     def __post_init__(self) -> None:
         require(self.steps >= 0, f"steps={self.steps} must not be negative")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flow3r.errors import NonFiniteLossError
-from flow3r.formulations.assembled import Flow3r
-from flow3r.losses.total import LossConfig
 from flow3r.training.batches import BatchLoader, StepBatch, split
 from flow3r.training.checkpoint import TrainingState, capture, restore_rng
 from flow3r.training.config import StageConfig, TrainingConfig
 from flow3r.training.schedule import build_optimiser, learning_rate, set_learning_rate
-from flow3r.training.supervision import flow_head_losses, joint_losses
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,25 @@ class Hooks:
     log_every: int
 
 
+class Objective(Protocol):
+    """What is trained, and which losses each stage minimises."""
+
+    module: nn.Module
+
+    def prepare(self, stage: StageConfig) -> None:
+        """Free the parameters that the stage trains and freeze the others."""
+
+    def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
+        """Scalar terms; the one named `loss` is minimised."""
+
+
 class Trainer:
-    """Trains one model. `fit` may be called again with the state it last saved."""
+    """Trains one objective. `fit` may be called again with the state it last saved."""
 
     def __init__(
-        self,
-        model: Flow3r,
-        loader: BatchLoader,
-        config: TrainingConfig,
-        losses: LossConfig,
-        hooks: Hooks,
+        self, objective: Objective, loader: BatchLoader, config: TrainingConfig, hooks: Hooks
     ):
-        self.model, self.loader, self.config = model, loader, config
-        self.losses, self.hooks = losses, hooks
+        self.objective, self.loader, self.config, self.hooks = objective, loader, config, hooks
 
     def fit(self, state: TrainingState | None) -> bool:
         """Train from `state` (or from the start); True when complete, False when stopped.
@@ -53,7 +56,7 @@ class Trainer:
         """
         step = 0
         if state is not None:
-            self.model.load_state_dict(state.model)
+            self.objective.module.load_state_dict(state.model)
             restore_rng(state)
             step = state.step
         pending = None if state is None else state.optimiser
@@ -63,16 +66,18 @@ class Trainer:
             pending = None
             if not complete:
                 return False
-        self.hooks.save(capture(step, self.model, None))
+        self.hooks.save(capture(step, self.objective.module, None))
         return True
 
     def _run_stage(
         self, stage: StageConfig, start: int, step: int, optimiser_state: dict | None
     ) -> tuple[int, bool]:
         end = start + stage.steps
-        if not self._prepare(stage):
-            return end, True
-        optimiser = build_optimiser(self.model, self.config.optimiser)
+        module = self.objective.module
+        self.objective.prepare(stage)
+        if not any(p.requires_grad for p in module.parameters()):
+            return end, True  # e.g. the flow-head stage of a formulation without a head
+        optimiser = build_optimiser(module, self.config.optimiser)
         if optimiser_state is not None:
             optimiser.load_state_dict(optimiser_state)
         finite = torch.ones((), dtype=torch.bool, device=self.loader.device)
@@ -88,18 +93,11 @@ class Trainer:
             stopping = self.hooks.should_stop()
             if stopping or self.hooks.save_due():
                 self._check_finite(finite, step, stage)
-                self.hooks.save(capture(step, self.model, optimiser if step < end else None))
+                self.hooks.save(capture(step, module, optimiser if step < end else None))
             if stopping:
                 return step, False
         self._check_finite(finite, step, stage)
         return step, True
-
-    def _prepare(self, stage: StageConfig) -> bool:
-        """Freeze or free the backbone; False if the stage has nothing to train."""
-        everything = stage.trains == "everything"
-        self.model.train()
-        self.model.reconstruction.requires_grad_(everything)
-        return any(p.requires_grad for p in self.model.parameters())
 
     def _optimise(
         self, optimiser: torch.optim.Optimizer, stage: StageConfig, step: int
@@ -109,7 +107,7 @@ class Trainer:
         parts = split(batch, self.loader.plan.config.accumulate)
         collected: dict[str, Tensor] = {}
         for part in parts:
-            terms = self._losses(stage, part)
+            terms = self.objective.losses(stage, part, step)
             (terms["loss"] / len(parts)).backward()
             for name, value in terms.items():
                 collected[name] = collected.get(name, 0) + value.detach() / len(parts)
@@ -117,15 +115,6 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(trainable, self.config.optimiser.clip_norm)
         optimiser.step()
         return {**collected, "gradient_norm": norm.detach()}
-
-    def _losses(self, stage: StageConfig, batch: StepBatch) -> dict[str, Tensor]:
-        with self._autocast():
-            if stage.trains == "flow-head":
-                return flow_head_losses(self.model, batch, self.losses)
-            return joint_losses(self.model, batch, self.losses)
-
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        return autocast(self.loader.device, self.config.precision)
 
     def _log(
         self, terms: dict[str, Tensor], lr: float, finite: Tensor, step: int, stage: StageConfig
@@ -140,10 +129,3 @@ class Trainer:
                 f"the loss became non-finite in stage {stage.name!r}, at or shortly before step "
                 f"{step}; the last checkpoint is intact (lower training lr or flow_weight?)"
             )
-
-
-def autocast(device: torch.device | str, precision: str) -> contextlib.AbstractContextManager:
-    """bf16 autocast on request; heads and losses leave it by themselves."""
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

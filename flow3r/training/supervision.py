@@ -7,37 +7,60 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from flow3r.data.clip import PairFlow
+from flow3r.data.clip import LabelledClips, PairFlow
 from flow3r.formulations.assembled import Flow3r
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.total import LossConfig, supervised_loss
 from flow3r.model.outputs import Geometry
 from flow3r.training.batches import StepBatch
+from flow3r.training.config import StageConfig
+from flow3r.training.precision import autocast
 
 
-def joint_losses(model: Flow3r, batch: StepBatch, config: LossConfig) -> dict[str, Tensor]:
-    """Every term of the objective (scalars); `loss` is what is minimised.
+class RunObjective:
+    """The objective of one arm: head stage (flow head alone), then joint training."""
 
-    The flow loss averages over all clips of the batch, labelled or not: where the arm has no
-    unlabelled clips it is an auxiliary loss on the labelled ones (`flow-labelled`).
-    """
-    flow_target = _all_flow(batch)
-    prediction = model(batch.images, pairs=flow_target.pairs, intrinsics=_intrinsics(batch))
-    labelled = _first_clips(prediction.geometry, len(batch.labelled.images))
-    terms = supervised_loss(labelled, batch.labelled, config)
-    loss = terms.pop("total")
-    if prediction.flow is not None:
-        terms["flow"] = flow_loss(prediction.flow, flow_target, config)
-        loss = loss + config.flow_weight * terms["flow"]
-    return {"loss": loss, **terms}
+    def __init__(self, module: Flow3r, config: LossConfig, precision: str):
+        self.module, self.config, self.precision = module, config, precision
 
+    def prepare(self, stage: StageConfig) -> None:
+        """Freeze the backbone and the geometry heads while only the flow head trains."""
+        self.module.train()
+        self.module.reconstruction.requires_grad_(stage.trains == "everything")
 
-def flow_head_losses(model: Flow3r, batch: StepBatch, config: LossConfig) -> dict[str, Tensor]:
-    """The flow loss on labelled clips alone (paper: stage 1, the backbone is frozen)."""
-    clips = batch.labelled
-    prediction = model(clips.images, pairs=clips.flow.pairs, intrinsics=clips.intrinsics)
-    flow = flow_loss(prediction.flow, clips.flow, config)
-    return {"loss": config.flow_weight * flow, "flow": flow}
+    def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
+        """The stage's terms; `loss` is what is minimised."""
+        if stage.trains == "flow-head":
+            return self._flow_head_losses(batch.labelled)
+        return self._joint_losses(batch)
+
+    def _joint_losses(self, batch: StepBatch) -> dict[str, Tensor]:
+        """3D losses on labelled clips; flow loss over all clips of the batch, labelled or not.
+
+        Where the arm has no unlabelled clips, flow is an auxiliary loss on the labelled ones
+        (`flow-labelled`).
+        """
+        target = _all_flow(batch)
+        with autocast(batch.images.device, self.precision):
+            prediction = self.module(
+                batch.images, pairs=target.pairs, intrinsics=_intrinsics(batch)
+            )
+        labelled = first_clips(prediction.geometry, len(batch.labelled.images))
+        terms = supervised_loss(labelled, batch.labelled, self.config)
+        loss = terms.pop("total")
+        if prediction.flow is not None:
+            terms["flow"] = flow_loss(prediction.flow, target, self.config)
+            loss = loss + self.config.flow_weight * terms["flow"]
+        return {"loss": loss, **terms}
+
+    def _flow_head_losses(self, clips: LabelledClips) -> dict[str, Tensor]:
+        """The flow loss on labelled clips alone (paper: stage 1, the backbone is frozen)."""
+        with autocast(clips.images.device, self.precision):
+            prediction = self.module(
+                clips.images, pairs=clips.flow.pairs, intrinsics=clips.intrinsics
+            )
+        flow = flow_loss(prediction.flow, clips.flow, self.config)
+        return {"loss": self.config.flow_weight * flow, "flow": flow}
 
 
 def _all_flow(batch: StepBatch) -> PairFlow:
@@ -61,7 +84,8 @@ def _intrinsics(batch: StepBatch) -> Tensor | None:
     return torch.cat([batch.labelled.intrinsics, batch.unlabelled.intrinsics])
 
 
-def _first_clips(geometry: Geometry, count: int) -> Geometry:
+def first_clips(geometry: Geometry, count: int) -> Geometry:
+    """The geometry of the batch's first `count` clips."""
     return Geometry(
         geometry.local_points[:count],
         None if geometry.confidence is None else geometry.confidence[:count],

@@ -1,0 +1,14 @@
+"""Mixed precision on request."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+
+def autocast(device: torch.device | str, precision: str) -> contextlib.AbstractContextManager:
+    """bf16 autocast for the backbone; heads leave it by themselves, losses stay outside."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
