@@ -1,0 +1,92 @@
+"""The supervised objective: every 3D term and their weighted sum."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from flow3r.data.clip import LabelledClips
+from flow3r.errors import ConfigError
+from flow3r.losses.alignment import Aligned, Target, aligned_prediction, normalised_target
+from flow3r.losses.camera import (
+    relative_poses,
+    rotation_loss,
+    translation_direction_loss,
+    translation_loss,
+)
+from flow3r.losses.confidence import confidence_loss
+from flow3r.losses.config import LossConfig
+from flow3r.losses.normals import normals_loss
+from flow3r.losses.points import point_errors, points_loss
+from flow3r.model.outputs import Geometry
+
+__all__ = ["LossConfig", "supervised_loss"]
+
+
+def supervised_loss(
+    geometry: Geometry, clips: LabelledClips, config: LossConfig
+) -> dict[str, Tensor]:
+    """Every 3D loss term, unweighted scalars, and `total`, their weighted sum (without flow).
+
+    Keys: points, normals, confidence, camera_rotation, camera_translation,
+    camera_translation_direction; a term whose weight is 0 is not computed and has no key. Runs in
+    float32, also inside autocast. Raises ConfigError if the confidence is to be trained but the
+    model predicts none.
+    """
+    with torch.autocast(clips.depth.device.type, enabled=False):
+        target = normalised_target(clips, config)
+        prediction = aligned_prediction(geometry, target, config)
+        terms = _point_terms(geometry, prediction, target, config)
+        terms |= _camera_terms(prediction, target, config)
+    weights = {
+        "points": config.points_weight,
+        "normals": config.normals_weight,
+        "confidence": config.confidence_weight,
+        "camera_rotation": config.rotation_weight,
+        "camera_translation": config.translation_weight,
+        "camera_translation_direction": config.translation_direction_weight,
+    }
+    total = prediction.local_points.new_zeros(())
+    for name, value in terms.items():
+        total = total + weights[name] * value
+    return {**terms, "total": total}
+
+
+def _point_terms(
+    geometry: Geometry, prediction: Aligned, target: Target, config: LossConfig
+) -> dict[str, Tensor]:
+    terms: dict[str, Tensor] = {}
+    if config.points_weight or config.confidence_weight:
+        errors = point_errors(prediction, target)
+    if config.points_weight:
+        terms["points"] = points_loss(errors, target)
+    if config.normals_weight:
+        terms["normals"] = normals_loss(prediction, target, config)
+    if config.confidence_weight:
+        if geometry.confidence is None:
+            raise ConfigError(
+                f"confidence_weight={config.confidence_weight}: the model predicts no confidence; "
+                "set it to 0 or give the model its confidence branch"
+            )
+        logits = geometry.confidence.float()
+        terms["confidence"] = confidence_loss(logits, errors, target, config)
+    return terms
+
+
+def _camera_terms(prediction: Aligned, target: Target, config: LossConfig) -> dict[str, Tensor]:
+    terms: dict[str, Tensor] = {}
+    weights = (
+        config.rotation_weight,
+        config.translation_weight,
+        config.translation_direction_weight,
+    )
+    if not any(weights):
+        return terms
+    poses = relative_poses(prediction, target)
+    if config.rotation_weight:
+        terms["camera_rotation"] = rotation_loss(poses)
+    if config.translation_weight:
+        terms["camera_translation"] = translation_loss(poses, config)
+    if config.translation_direction_weight:
+        terms["camera_translation_direction"] = translation_direction_loss(poses, config)
+    return terms
