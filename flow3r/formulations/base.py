@@ -35,6 +35,8 @@ class Formulation(nn.Module, ABC):
 def check_pairs(pairs: Tensor, frames: int) -> None:
     """Raise ValueError unless `pairs` is an integer [P, 2] tensor of frame indices below `frames`."""
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype != torch.int64:
-        raise ValueError(f"pairs must be int64 of shape [P, 2], got {pairs.dtype} {tuple(pairs.shape)}")
+        raise ValueError(
+            f"pairs must be int64 of shape [P, 2], got {pairs.dtype} {tuple(pairs.shape)}"
+        )
     if pairs.numel() and (int(pairs.min()) < 0 or int(pairs.max()) >= frames):
         raise ValueError(f"pairs {pairs.tolist()} name a frame outside 0..{frames - 1}")

@@ -15,11 +15,25 @@ from torch import Tensor
 class Latents:
     """What a flow head may read. Special tokens are already removed."""
 
-    geometry: tuple[Tensor, ...]  # four depths, each [B, N, L, C], from the point decoder
-    camera: tuple[Tensor, ...]  # four depths, each [B, N, L, C], from the camera decoder
+    geometry: tuple[
+        Tensor, ...
+    ]  # one entry per level (released: 4), each [B, N, L, C], from the point decoder
+    camera: tuple[
+        Tensor, ...
+    ]  # one entry per level (released: 4), each [B, N, L, C], from the camera decoder
     patches: Tensor  # [B, N, L, D], the backbone's output
     grid: tuple[int, int]  # (h, w)
     image_size: tuple[int, int]  # (H, W)
+
+    def clips(self, index: slice) -> Latents:
+        """Some clips of the batch: one backbone pass can serve labelled and unlabelled clips."""
+        return Latents(
+            geometry=tuple(level[index] for level in self.geometry),
+            camera=tuple(level[index] for level in self.camera),
+            patches=self.patches[index],
+            grid=self.grid,
+            image_size=self.image_size,
+        )
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,14 @@ class Geometry:
     local_points: Tensor  # [B, N, H, W, 3] in the frame's own camera axes
     confidence: Tensor  # [B, N, H, W], a logit
     world_from_camera: Tensor  # [B, N, 4, 4]
+
+    def clips(self, index: slice) -> Geometry:
+        """Some clips of the batch."""
+        return Geometry(
+            local_points=self.local_points[index],
+            confidence=self.confidence[index],
+            world_from_camera=self.world_from_camera[index],
+        )
 
     @property
     def points(self) -> Tensor:

@@ -1,0 +1,119 @@
+"""flow-factored: flow from the source's geometry and camera latents and the target's camera latents.
+
+The released flow head: per level, concat(source camera latents per patch, mean of the target's
+camera latents over its patches, source geometry latents per patch), an MLP and a LayerNorm shared
+by the levels, then a DPT head. The target's scene content is never seen, only a pooled description
+of its camera, which is what factors flow into scene and motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flow3r.config import require
+from flow3r.formulations.base import Formulation
+from flow3r.formulations.registry import register
+from flow3r.geometry.camera import pixel_grid
+from flow3r.geometry.flow import ndc_from_px, px_from_ndc
+from flow3r.model.config import ModelConfig
+from flow3r.model.dpt import DptHead
+from flow3r.model.outputs import Flow, Geometry, Latents
+from flow3r.model.precision import full_precision
+
+
+@dataclass(frozen=True)
+class FactoredConfig:
+    """Sizes relative to the task decoders' width; the defaults are the released proportions."""
+
+    mlp_ratio: float = 2.0
+    feature_ratio: float = 0.25
+    channel_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.0)
+    """One per level, shallowest first; a model with fewer levels uses the first ones."""
+    hidden: int = 32
+    """Channels before the last 1x1 convolution."""
+    identity_ramp: bool = True
+    """Add the coordinates of the source pixel to the output, so that the first flow is about
+    zero. The released head has no such term (set False to use its weights)."""
+
+    def __post_init__(self) -> None:
+        require(self.mlp_ratio > 0, f"mlp_ratio={self.mlp_ratio} must be positive")
+        require(self.feature_ratio > 0, f"feature_ratio={self.feature_ratio} must be positive")
+        require(
+            len(self.channel_ratios) == 4 and min(self.channel_ratios) > 0,
+            f"channel_ratios={list(self.channel_ratios)} must be four positive numbers",
+        )
+        require(self.hidden >= 1, f"hidden={self.hidden} must be at least 1")
+
+
+class FactoredHead(DptHead):
+    """The released `flow_head`, parameter for parameter (68 tensors at paper size)."""
+
+    def __init__(self, options: FactoredConfig, width: int, levels: int) -> None:
+        features = _multiple(options.feature_ratio * width, 8)
+        channels = [_multiple(ratio * width, 4) for ratio in options.channel_ratios[:levels]]
+        super().__init__(width, features, channels, options.hidden, output_channels=2)
+        inner = round(options.mlp_ratio * width)
+        self.mlp = nn.Sequential(
+            nn.Linear(3 * width, inner),
+            nn.ReLU(),
+            nn.Linear(inner, inner),
+            nn.ReLU(),
+            nn.Linear(inner, width),
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def fuse(self, camera: Tensor, geometry: Tensor, pairs: Tensor) -> Tensor:
+        """Latents [B, N, L, C] of one level and pairs [P, 2] -> fused tokens [B, P, L, C].
+
+        The first layer acts on a concatenation, so its products with the source's and the target's
+        latents are computed once per frame and added per pair.
+        """
+        source, target = pairs.unbind(1)
+        of_camera, of_target, of_geometry = self.mlp[0].weight.chunk(3, dim=1)
+        local = functional.linear(camera, of_camera, self.mlp[0].bias)
+        local = local + functional.linear(geometry, of_geometry)  # [B, N, L, M]
+        pooled = functional.linear(camera.mean(dim=2), of_target)  # [B, N, M]
+        hidden = local[:, source] + pooled[:, target][:, :, None]
+        return self.norm(self.mlp[1:](hidden))
+
+
+@register(FactoredConfig)
+class Factored(Formulation):
+    """Gradients reach the task decoders' blocks of points and camera, not their last projections."""
+
+    name = "flow-factored"
+    supervises_unlabelled = True
+
+    def __init__(self, options: FactoredConfig, model: ModelConfig) -> None:
+        super().__init__()
+        self.options = options
+        self.head = FactoredHead(options, model.tasks.width, len(model.tasks.levels))
+
+    def forward(
+        self, latents: Latents, geometry: Geometry, pairs: Tensor, intrinsics: Tensor | None
+    ) -> Flow:
+        """Flow of all pairs, in float32; valid everywhere."""
+        with full_precision(latents.patches):
+            fused = [
+                self.head.fuse(camera.float(), points.float(), pairs).flatten(0, 1)
+                for camera, points in zip(latents.camera, latents.geometry)
+            ]
+            maps = self.head(fused, latents.grid, latents.image_size)  # [B*P, 2, H, W]
+        ndc = maps.permute(0, 2, 3, 1).unflatten(0, (-1, pairs.shape[0]))
+        if self.options.identity_ramp:
+            ndc = ndc + _identity(latents.image_size, ndc)
+        target_px = px_from_ndc(ndc, latents.image_size)
+        return Flow(target_px, torch.ones_like(target_px[..., 0], dtype=torch.bool))
+
+
+def _identity(image_size: tuple[int, int], like: Tensor) -> Tensor:
+    return ndc_from_px(pixel_grid(*image_size, like.device, like.dtype), image_size)
+
+
+def _multiple(value: float, of: int) -> int:
+    """The nearest positive multiple (the coordinate embedding needs channels in fours)."""
+    return max(of, of * round(value / of))
