@@ -77,7 +77,7 @@ class DisTeacher(Teacher):
         targets = np.empty((len(pairs), height, width, 2), np.float32)
         masks = np.empty((len(pairs), height, width), np.float32)
         with one_thread() as cv2:
-            flows = _ClipFlows(grey, self.config, _matcher(cv2, self.config))
+            flows = _ClipFlows(grey, self.config, cv2)
             for i, (source, target) in enumerate(pairs.tolist()):
                 forward, backward = flows.between(source, target), flows.between(target, source)
                 targets[i] = grid + forward
@@ -94,10 +94,12 @@ class DisTeacher(Teacher):
 class _ClipFlows:
     """Flows between the frames of one clip, each computed once."""
 
-    def __init__(self, grey: NDArray[np.uint8], config: DisConfig, matcher: Any) -> None:
+    def __init__(self, grey: NDArray[np.uint8], config: DisConfig, cv2: Any) -> None:
         self.grey = grey  # [N, H, W]
         self.config = config
-        self.matcher = matcher
+        # Two, because a DIS object that once got an initial flow starts later calls without one
+        # from that old flow (seen with OpenCV 5.0: 9 px off).
+        self.direct, self.refining = _matcher(cv2, config), _matcher(cv2, config)
         self.final: dict[tuple[int, int], Array] = {}
         self.chains: dict[tuple[int, int], Array] = {}
 
@@ -108,9 +110,11 @@ class _ClipFlows:
             if source == target:
                 self.final[key] = np.zeros((*self.grey.shape[1:], 2), np.float32)
             elif abs(target - source) <= self.config.direct_gap:
-                self.final[key] = self._match(source, target, None)
+                self.final[key] = self.direct.calc(self.grey[source], self.grey[target], None)
             else:
-                self.final[key] = self._match(source, target, self._chain(source, target))
+                # DIS overwrites the flow it starts from.
+                start = self._chain(source, target).copy()
+                self.final[key] = self.refining.calc(self.grey[source], self.grey[target], start)
         return self.final[key]
 
     def _chain(self, source: int, target: int) -> Array:
@@ -124,11 +128,6 @@ class _ClipFlows:
             before = source + steps * step
             self.chains[key] = compose(self._chain(source, before), self.between(before, target))
         return self.chains[key]
-
-    def _match(self, source: int, target: int, start: Array | None) -> Array:
-        # DIS overwrites the flow it starts from.
-        initial = None if start is None else start.copy()
-        return self.matcher.calc(self.grey[source], self.grey[target], initial)
 
 
 def grey_frames(frames: Tensor) -> NDArray[np.uint8]:
