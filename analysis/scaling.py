@@ -1,0 +1,91 @@
+"""The scaling curve: a metric against the number of unlabelled clips, with its yardsticks.
+
+Curve fits (power laws and the like) are not made here: a curve is stated by its end points and
+by its slope per doubling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.plan import Arm
+from analysis.records import Records, score_matrices
+from analysis.statistics import RESAMPLES, Estimate, estimate
+from analysis.summary import scored_arms
+from flow3r.errors import DataError
+
+
+@dataclass(frozen=True)
+class ScalingCurve:
+    """points: count, arm, mean, low, high, seeds, in order of count; yardsticks: arm, mean, low,
+    high, seeds. gain: largest count - smallest count, paired. slope: per doubling of (1 + count).
+    The last two are None with fewer than two counts or no shared seed.
+    """
+
+    benchmark: str
+    metric: str
+    points: pd.DataFrame
+    yardsticks: pd.DataFrame
+    gain: Estimate | None
+    slope: Estimate | None
+
+
+def curve_arms(records: Records) -> list[Arm]:
+    """The arms on the curve that have a finished run, in order of their unlabelled clips."""
+    prefix = records.plan.scaling_prefix
+    if prefix is None:
+        raise DataError(f"sweep {records.plan.sweep!r} has no scaling axis in its plan")
+    arms = [
+        records.plan.arm(name)
+        for name in scored_arms(records)
+        if name.startswith(prefix) and not records.plan.arm(name).yardstick
+    ]
+    if any(arm.unlabelled_clips is None for arm in arms):
+        raise DataError(f"an arm of the scaling curve does not state its unlabelled clips: {arms}")
+    counts = [arm.unlabelled_clips for arm in arms]
+    if len(set(counts)) != len(counts):
+        raise DataError(f"two arms of the scaling curve have the same unlabelled clips: {counts}")
+    return sorted(arms, key=lambda arm: arm.unlabelled_clips)
+
+
+def scaling_curve(
+    records: Records, arms_table: pd.DataFrame, benchmark: str, metric: str
+) -> ScalingCurve:
+    """The curve of one metric; `arms_table` is the summary's table of arm scores."""
+    arms = curve_arms(records)
+    rows = arms_table[(arms_table["benchmark"] == benchmark) & (arms_table["metric"] == metric)]
+    rows = rows.set_index("arm")
+    arms = [arm for arm in arms if arm.name in rows.index]
+    points = rows.loc[[arm.name for arm in arms], ["mean", "low", "high", "seeds"]].reset_index()
+    points.insert(0, "count", [arm.unlabelled_clips for arm in arms])
+    marks = [arm.name for arm in records.plan.arms if arm.yardstick and arm.name in rows.index]
+    yardsticks = rows.loc[marks, ["mean", "low", "high", "seeds"]].reset_index()
+    gain = slope = None
+    if len(arms) >= 2:
+        ends = np.zeros(len(arms))
+        ends[0], ends[-1] = -1.0, 1.0
+        gain = _contrast(records, arms, ends, benchmark, metric)
+        counts = np.array([arm.unlabelled_clips for arm in arms], dtype=float)
+        slope = _contrast(records, arms, slope_weights(counts), benchmark, metric)
+    return ScalingCurve(benchmark, metric, points, yardsticks, gain, slope)
+
+
+def slope_weights(counts: np.ndarray) -> np.ndarray:
+    """Weights c with sum(c * y) = least-squares slope of y on log2(1 + count). counts [A]."""
+    x = np.log2(1.0 + counts)
+    centred = x - x.mean()
+    return centred / (centred**2).sum()
+
+
+def _contrast(
+    records: Records, arms: list[Arm], weights: np.ndarray, benchmark: str, metric: str
+) -> Estimate | None:
+    """Weighted sum over arms, per seed and scene: whole runs are resampled, pairing is kept."""
+    used = [i for i, weight in enumerate(weights) if weight != 0.0]
+    names = [arms[i].name for i in used]
+    values, _, _ = score_matrices(records, names, benchmark, metric)  # [A, S, K]
+    contrast = np.einsum("a,ask->sk", weights[used], values)
+    return None if np.isnan(contrast).all() else estimate(contrast, resamples=RESAMPLES)

@@ -1,0 +1,171 @@
+"""The numbers of a study: every arm's score and every paired difference, each with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.metrics import improvement, metric
+from analysis.plan import INITIALISATION
+from analysis.records import Records, score_matrices
+from analysis.statistics import RESAMPLES, Estimate, estimate
+
+CHANCE = "chance"
+ARM_COLUMNS = ("arm", "formulation", "benchmark", "metric", "mean", "low", "high", "seeds",
+               "scenes", "missing")  # fmt: skip
+COMPARISON_COLUMNS = ("arm", "baseline", "benchmark", "metric", "difference", "low", "high",
+                      "seeds", "scenes", "missing")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    """arms: ARM_COLUMNS, chance included; comparisons: COMPARISON_COLUMNS, against the plan's
+    baseline(s), against chance, and between the formulations. None where there is no interval.
+    """
+
+    arms: pd.DataFrame
+    comparisons: pd.DataFrame
+
+
+def summarise(records: Records, resamples: int = RESAMPLES) -> Summary:
+    """Score and compare every arm that has a finished run, on every benchmark and metric."""
+    arms, comparisons = [], []
+    for benchmark in records.benchmarks():
+        for name in records.metrics(benchmark):
+            metric(name)  # an unknown metric is refused here, with the choices
+            arms += _arm_rows(records, benchmark, name, resamples)
+            comparisons += _comparison_rows(records, benchmark, name, resamples)
+    return Summary(
+        _table(arms + _chance_rows(records), ARM_COLUMNS),
+        _table(comparisons, COMPARISON_COLUMNS),
+    )
+
+
+def compare(
+    records: Records,
+    arm: str,
+    baseline: str,
+    benchmark: str,
+    name: str,
+    resamples: int = RESAMPLES,
+) -> Estimate | None:
+    """Paired difference arm - baseline over shared seeds and scenes; None without a shared value.
+
+    `baseline` may be "chance", which is the same number for every scene.
+    """
+    if baseline == CHANCE:
+        level = chance_level(records, benchmark, name)
+        values, _, _ = score_matrices(records, [arm], benchmark, name)
+        return None if level is None else _estimate(values[0] - level, resamples)
+    values, _, _ = score_matrices(records, [arm, baseline], benchmark, name)
+    return _estimate(values[0] - values[1], resamples)
+
+
+def chance_level(records: Records, benchmark: str, name: str) -> float | None:
+    """The score of the best constant prediction, or None where it is not defined."""
+    rows = records.chance
+    rows = rows[(rows["benchmark"] == benchmark) & (rows["metric"] == name)]
+    return None if rows.empty else float(rows["value"].iloc[0])
+
+
+def lookup(table: pd.DataFrame, **keys: str) -> pd.Series | None:
+    """The one row of a summary table with these keys, or None."""
+    chosen = np.ones(len(table), dtype=bool)
+    for column, value in keys.items():
+        chosen &= (table[column] == value).to_numpy()
+    return table[chosen].iloc[0] if chosen.any() else None
+
+
+def excludes_zero(row: pd.Series) -> bool:
+    """Whether a comparison has an interval that lies on one side of zero."""
+    return row["low"] is not None and (row["low"] > 0 or row["high"] < 0)
+
+
+def verdict(row: pd.Series) -> str:
+    """'better', 'worse' or 'undecided', in the metric's own direction."""
+    if not excludes_zero(row):
+        return "undecided"
+    return "better" if improvement(row["metric"], row["difference"]) > 0 else "worse"
+
+
+def scored_arms(records: Records) -> list[str]:
+    """The arms with at least one finished run, in the order of the plan."""
+    finished = set(records.runs.loc[records.runs["finished"], "arm"])
+    return [arm.name for arm in records.plan.arms if arm.name in finished]
+
+
+def compared_pairs(records: Records) -> list[tuple[str, str]]:
+    """Each arm against the baseline and the headline's baseline, then the formulations' pairs."""
+    arms = scored_arms(records)
+    baselines = [records.plan.baseline, records.plan.headline.baseline]
+    pairs = [(arm, base) for base in baselines for arm in arms if arm != base and base in arms]
+    named = [a for a in arms if a == records.plan.arm(a).formulation and a != INITIALISATION]
+    pairs += [(b, a) for i, a in enumerate(named) for b in named[i + 1 :]]
+    known: set[frozenset[str]] = set()
+    return [p for p in pairs if not (frozenset(p) in known or known.add(frozenset(p)))]
+
+
+def _arm_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
+    rows = []
+    for arm in scored_arms(records):
+        values, _, _ = score_matrices(records, [arm], benchmark, name)
+        found = _estimate(values[0], resamples)
+        if found is not None:
+            formulation = records.plan.arm(arm).formulation
+            keys = {"arm": arm, "formulation": formulation, "benchmark": benchmark}
+            rows.append({**keys, "metric": name, "mean": found.mean, **_spread(found)})
+    return rows
+
+
+def _comparison_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
+    pairs = compared_pairs(records) + [(arm, CHANCE) for arm in scored_arms(records)]
+    rows = []
+    for arm, baseline in pairs:
+        found = compare(records, arm, baseline, benchmark, name, resamples)
+        if found is not None:
+            keys = {"arm": arm, "baseline": baseline, "benchmark": benchmark, "metric": name}
+            rows.append({**keys, "difference": found.mean, **_spread(found)})
+    return rows
+
+
+def _chance_rows(records: Records) -> list[dict]:
+    return [
+        {
+            "arm": CHANCE,
+            "formulation": "none",
+            "benchmark": row.benchmark,
+            "metric": row.metric,
+            "mean": row.value,
+            "low": None,
+            "high": None,
+            "seeds": 0,
+            "scenes": 0,
+            "missing": 0,
+        }
+        for row in records.chance.itertuples()
+    ]
+
+
+def _estimate(values: np.ndarray, resamples: int) -> Estimate | None:
+    return None if np.isnan(values).all() else estimate(values, resamples=resamples)
+
+
+def _spread(found: Estimate) -> dict:
+    return {
+        "low": found.low,
+        "high": found.high,
+        "seeds": found.seeds,
+        "scenes": found.scenes,
+        "missing": found.missing,
+    }
+
+
+def _table(rows: list[dict], columns: tuple[str, ...]) -> pd.DataFrame:
+    """A frame whose low and high stay None (not NaN) where there is no interval."""
+    table = pd.DataFrame(rows, columns=list(columns))
+    for column in ("low", "high"):
+        values = [row[column] for row in rows]
+        table[column] = pd.Series(values, dtype=object)
+    return table
