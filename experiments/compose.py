@@ -1,0 +1,104 @@
+"""Hydra configs and overrides -> a resolved, validated run spec. The only module that knows Hydra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flow3r.errors import ConfigError
+
+CONFIGS = Path(__file__).parent / "configs"
+SURROUNDINGS = ("output_dir", "profile_name", "runtime", "cost", "study")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config, split into what defines the run and what merely surrounds it."""
+
+    spec: dict[str, Any]
+    runtime: dict[str, Any]
+    output_dir: Path
+    profile: str
+    cost: dict[str, Any]
+
+
+def choices(group: str) -> list[str]:
+    """The options of a config group, by file name."""
+    return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
+
+
+def compose(overrides: list[str]) -> Composed:
+    """Compose and validate one run; ConfigError names the unknown thing and the choices."""
+    config = _compose_plain(tuple(overrides))
+    from experiments.spec import resolve
+
+    surroundings = {key: config.pop(key) for key in SURROUNDINGS}
+    return Composed(
+        spec=resolve(config),
+        runtime=surroundings["runtime"],
+        output_dir=Path(surroundings["output_dir"]),
+        profile=surroundings["profile_name"],
+        cost=surroundings["cost"],
+    )
+
+
+def compose_run(overrides: list[str]) -> dict[str, Any]:
+    """The resolved spec alone."""
+    return compose(overrides).spec
+
+
+def load_sweep(name: str, profile: str) -> dict[str, Any]:
+    """A sweep's YAML with the profile's own values merged in."""
+    if name not in choices("sweep"):
+        raise ConfigError(f"sweep={name!r} is not known; choose one of {choices('sweep')}")
+    if profile not in choices("profile"):
+        raise ConfigError(f"profile={profile!r} is not known; choose one of {choices('profile')}")
+    sweep = yaml.safe_load((CONFIGS / "sweep" / f"{name}.yaml").read_text(encoding="utf-8"))
+    profiles = sweep.pop("profiles", {})
+    if profiles and profile not in profiles:
+        raise ConfigError(
+            f"sweep={name} is not laid out for profile={profile}; it has {sorted(profiles)}"
+        )
+    return {"name": name, **sweep, **profiles.get(profile, {})}
+
+
+def _compose_plain(overrides: tuple[str, ...]) -> dict[str, Any]:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    _check_groups(overrides)
+    if not GlobalHydra.instance().is_initialized():
+        initialize_config_dir(str(CONFIGS), version_base="1.3")
+    try:
+        config = hydra_compose("run", overrides=list(overrides))
+        return OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, overrides)) from None
+
+
+def _check_groups(overrides: tuple[str, ...]) -> None:
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if not _:
+            raise ConfigError(f"{override!r} is not an override; write it as name=value")
+        if key in _groups() and value not in choices(key):
+            raise ConfigError(f"{key}={value!r} is not known; choose one of {choices(key)}")
+
+
+@cache
+def _groups() -> tuple[str, ...]:
+    return tuple(p.name for p in CONFIGS.iterdir() if p.is_dir() and p.name != "sweep")
+
+
+def _explain(error: Exception, overrides: tuple[str, ...]) -> str:
+    first = str(error).strip().splitlines()[0]
+    known = sorted({*_groups(), "seed", *SURROUNDINGS, "data", "batch", "loss", "training"})
+    return f"{first} (overrides: {' '.join(overrides) or 'none'}; top-level names: {known})"

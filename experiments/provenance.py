@@ -1,0 +1,47 @@
+"""Where a result comes from: code, packages, machine, data."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "einops", "numpy", "scipy")
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """Commit and whether tracked files differ from it; commit None outside a repository."""
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return {"git_commit": commit, "git_dirty": bool(changed)}
+
+
+def git_diff() -> str:
+    """The uncommitted changes of tracked files."""
+    return _git("diff", "HEAD") or ""
+
+
+def environment() -> dict[str, Any]:
+    """Python, package versions, host."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

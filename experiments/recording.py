@@ -1,0 +1,93 @@
+"""Hooks between a training loop and its run directory: metrics, heartbeat, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.rundir import HEARTBEAT_SECONDS, RunDirectory
+from flow3r.training.checkpoint import TrainingState, load, save
+from flow3r.training.loop import Hooks
+
+CHECKPOINT = "checkpoint/last.pt"
+
+
+class Recorder:
+    """Writes what the loop reports; owns the times of heartbeats and checkpoints."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        runtime: dict,
+        stop: Callable[[], bool],
+        validate: Callable[[], dict[str, float]],
+        validation_every: int,
+    ):
+        self.directory, self.runtime, self.stop = directory, runtime, stop
+        self.validate, self.validation_every = validate, validation_every
+        self._beat = self._saved = self._mark = time.monotonic()
+        self._train_seconds = 0.0
+
+    def resume(self, total_steps: int) -> TrainingState | None:
+        """The state to continue from, if an earlier attempt left any."""
+        self._train_seconds = self.directory.status["train_seconds"]
+        path = self.checkpoint_path
+        state = load(path) if path.exists() else None
+        self.directory.truncate_metrics(state.step if state else -1)
+        self.directory.update(total_steps=total_steps, step=state.step if state else 0)
+        self._mark = time.monotonic()
+        return state
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The one checkpoint that training continues from."""
+        return self.directory.path / CHECKPOINT
+
+    def hooks(self) -> Hooks:
+        """What the loop calls."""
+        return Hooks(
+            log=self._log,
+            after_step=self._after_step,
+            save=self._save,
+            save_due=self._save_due,
+            should_stop=self.stop,
+            log_every=self.runtime["log_every"],
+        )
+
+    def record(self, step: int, stage: str, metrics: dict[str, float]) -> None:
+        """One line of metrics.jsonl; non-finite values are flagged, not written as numbers."""
+        finite = {k: v for k, v in metrics.items() if math.isfinite(v)}
+        line = {"step": step, "stage": stage, "time": time.time(), "metrics": finite}
+        if len(finite) < len(metrics):
+            line["nonfinite"] = {k: str(v) for k, v in metrics.items() if not math.isfinite(v)}
+        self.directory.append_metrics(line)
+
+    def _log(self, step: int, stage: str, metrics: dict[str, float]) -> None:
+        self.record(step, stage, metrics)
+        print(f"step {step} {stage} loss {metrics['train/loss']:.4f}", flush=True)
+
+    def _after_step(self, step: int, stage: str) -> None:
+        if step % self.validation_every == 0:
+            self._pause_clock()
+            self.record(step, stage, self.validate())
+            self._mark = time.monotonic()
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._beat = time.monotonic()
+            self.directory.update(step=step, stage=stage, train_seconds=self._clock())
+
+    def _save_due(self) -> bool:
+        return time.monotonic() - self._saved > self.runtime["checkpoint_seconds"]
+
+    def _save(self, state: TrainingState) -> None:
+        save(state, self.checkpoint_path)
+        self._saved = time.monotonic()
+        self.directory.update(step=state.step, train_seconds=self._clock())
+
+    def _pause_clock(self) -> None:
+        """Validation does not count as training time."""
+        self._train_seconds = self._clock()
+
+    def _clock(self) -> float:
+        return self._train_seconds + time.monotonic() - self._mark

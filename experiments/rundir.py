@@ -1,0 +1,140 @@
+"""The files of a run or stage directory: the truth about what was run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flow3r.errors import DataError
+from flow3r.files import read_json, write_json, write_text
+
+STATES = ("running", "done", "failed", "interrupted")
+HEARTBEAT_SECONDS = 3.0
+STALE_SECONDS = 120.0
+
+
+def now() -> str:
+    """The present time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def read_status(directory: Path) -> dict[str, Any] | None:
+    """The directory's status, or None if nothing was ever started there."""
+    path = directory / "status.json"
+    return read_json(path) if path.exists() else None
+
+
+def is_stale(status: dict[str, Any]) -> bool:
+    """True for a `running` status whose process is gone or whose heartbeat stopped."""
+    if status["state"] != "running":
+        return False
+    if status["host"] == socket.gethostname() and not _alive(status["pid"]):
+        return True
+    age = datetime.now(UTC) - datetime.fromisoformat(status["updated"])
+    return age.total_seconds() > STALE_SECONDS
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class RunDirectory:
+    """One run or stage directory, as its own process sees it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.status: dict[str, Any] = {}
+
+    @classmethod
+    def create(
+        cls, path: Path, kind: str, identity: str, spec: dict[str, Any], runtime: dict[str, Any]
+    ) -> RunDirectory:
+        """Make the directory and write its spec; an existing spec of the same id is kept."""
+        directory = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot create {path}: {error}; choose another output_dir") from None
+        if not (path / "spec.json").exists():
+            content = {"schema": 1, "kind": kind, "id": identity, "spec": spec, "runtime": runtime}
+            write_json(path / "spec.json", content)
+        return directory
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder that holds runs/ and stages/."""
+        return self.path.parent.parent
+
+    def spec(self) -> dict[str, Any]:
+        """The content of spec.json; DataError if it is missing."""
+        path = self.path / "spec.json"
+        if not path.exists():
+            raise DataError(f"{path} is missing; a run directory has a spec.json")
+        return read_json(path)
+
+    def begin(self) -> None:
+        """Mark the directory as running, one attempt more."""
+        before = read_status(self.path)
+        started = before["started"] if before else now()
+        self.status = {
+            "state": "running",
+            "reason": None,
+            "attempts": (before["attempts"] if before else 0) + 1,
+            "started": started,
+            "updated": now(),
+            "finished": None,
+            "stage": "start",
+            "step": 0,
+            "total_steps": 0,
+            "train_seconds": before["train_seconds"] if before else 0.0,
+            "seconds": before["seconds"] if before else 0.0,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
+        self._write_status()
+
+    def update(self, **values: Any) -> None:
+        """Change some values of the status and renew the heartbeat."""
+        self.status.update(values, updated=now())
+        self._write_status()
+
+    def end(self, state: str, reason: str | None = None) -> None:
+        """Record how the attempt ended."""
+        self.update(state=state, reason=reason, finished=now() if state == "done" else None)
+
+    def _write_status(self) -> None:
+        write_json(self.path / "status.json", self.status)
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the lines after `step`: they will be written again by the resumed run."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            kept = [json.dumps(r) for r in read_metrics(self.path) if r["step"] <= step]
+            write_text(path, "".join(line + "\n" for line in kept))
+
+
+def read_metrics(directory: Path) -> Iterator[dict[str, Any]]:
+    """The records of metrics.jsonl; a last line cut short by a kill is left out."""
+    path = directory / "metrics.jsonl"
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)

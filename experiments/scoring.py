@@ -1,0 +1,135 @@
+"""Evaluation of a run: validation during training, test benchmarks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.assembly import open_dataset
+from experiments.rundir import RunDirectory
+from experiments.spec import RunSpec
+from experiments.stages import chance_stage
+from flow3r.data.clip import EvaluationClips
+from flow3r.data.store import ClipStore
+from flow3r.evaluation.benchmark import BenchmarkResult, collect, evaluate_benchmark, evaluating
+from flow3r.evaluation.flow import flow_metrics
+from flow3r.evaluation.predictions import save_predictions
+from flow3r.evaluation.score import pose_metrics
+from flow3r.evaluation.truth import Truth
+from flow3r.files import read_json, write_json
+from flow3r.formulations.assembled import Flow3r
+from flow3r.model.outputs import Prediction
+from flow3r.training.precision import autocast
+
+CURVES = ("rra_15", "rta_30", "auc_30", "flow_epe")
+
+
+def batches(store: ClipStore, count: int, size: int, benchmark: str) -> Iterator[EvaluationClips]:
+    """The first `count` clips of a store, in batches."""
+    for start in range(0, count, size):
+        yield store.evaluation(np.arange(start, min(start + size, count)), benchmark)
+
+
+def predictor(
+    model: Flow3r, precision: str, device: torch.device
+) -> Callable[[Tensor, Tensor], Prediction]:
+    """The function that benchmarks call: images and pairs in, prediction out."""
+
+    def predict(images: Tensor, pairs: Tensor) -> Prediction:
+        with autocast(device, precision):
+            return model(images.to(device), pairs=pairs.to(device))
+
+    return predict
+
+
+class Validation:
+    """Cheap metrics on validation clips, for the learning curves and for choices."""
+
+    def __init__(self, model: Flow3r, spec: dict[str, Any], parsed: RunSpec, output: Path, device):
+        self.model, self.config = model, parsed.evaluation
+        self.predict = predictor(model, parsed.training.precision, device)
+        validation = spec["data"]["validation"]
+        self.stores = {name: open_dataset(d, output) for name, d in validation.items()}
+
+    def metrics(self) -> dict[str, float]:
+        """`validation/<benchmark>/<metric>` of the model as it is now."""
+        values = {}
+        for name, store in self.stores.items():
+            for metric, value in self._score(store, name).items():
+                values[f"validation/{name}/{metric}"] = value
+        return values
+
+    def _score(self, store: ClipStore, name: str) -> dict[str, float]:
+        count = min(self.config.validation_clips, len(store))
+        collected: dict[str, list[np.ndarray]] = {}
+        with evaluating(self.model), torch.inference_mode():
+            for clips in batches(store, count, self.config.batch, name):
+                for metric, value in self._score_batch(clips).items():
+                    collected.setdefault(metric, []).append(value)
+        means = {m: float(np.nanmean(np.concatenate(v))) for m, v in collected.items()}
+        return {m: means[m] for m in CURVES if m in means}
+
+    def _score_batch(self, clips: EvaluationClips) -> dict[str, np.ndarray]:
+        pairs = clips.labelled.flow.pairs
+        predicted = collect(self.predict(clips.labelled.images, pairs), pairs, clips.scenes)
+        truth = Truth.of(clips)
+        values = pose_metrics(predicted.world_from_camera, truth)
+        if predicted.target_px is not None:
+            values |= flow_metrics(
+                predicted.target_px, truth.target_px, truth.covisibility, truth.moving, truth.pairs
+            )
+        return values
+
+
+def evaluate_run(
+    directory: RunDirectory,
+    spec: dict[str, Any],
+    parsed: RunSpec,
+    model: Flow3r,
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> bool:
+    """Score the trained model on every test benchmark; False when stopped in between."""
+    records = {}
+    for name, dataset in spec["data"]["test"].items():
+        if stop():
+            return False
+        store = open_dataset(dataset, directory.output_dir)
+        predict = predictor(model, parsed.training.precision, device)
+        clips = batches(store, len(store), parsed.evaluation.batch, name)
+        result = evaluate_benchmark(predict, clips, modules=(model,))
+        chance = read_json(_chance_path(spec, name, directory.output_dir))
+        records[name] = result.record(store.fingerprint, chance)
+        _export(directory, name, store, result, parsed)
+        directory.update()
+    write_json(
+        directory.path / "evaluation.json",
+        {
+            "schema": 1,
+            "run_id": directory.path.name,
+            "step": parsed.training.total_steps,
+            "benchmarks": records,
+        },
+    )
+    return True
+
+
+def _export(
+    directory: RunDirectory, name: str, store: ClipStore, result: BenchmarkResult, parsed: RunSpec
+) -> None:
+    identity = {
+        "run": directory.path.name,
+        "step": str(parsed.training.total_steps),
+        "data": store.fingerprint,
+    }
+    path = directory.path / "predictions" / f"{name}.npz"
+    save_predictions(path, result.predictions, identity)
+
+
+def _chance_path(spec: dict[str, Any], benchmark: str, output_dir: Path) -> Path:
+    return output_dir / "stages" / chance_stage(spec, benchmark).id / "chance.json"

@@ -1,0 +1,174 @@
+"""The scientific specification of a run: everything that can change a number, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flow3r.config import from_mapping, require, require_choice, to_mapping
+from flow3r.data.mixing import BatchConfig
+from flow3r.data.video import VideoConfig
+from flow3r.data.world.config import WorldConfig
+from flow3r.formulations.registry import FormulationConfig, supervises_unlabelled
+from flow3r.losses.total import LossConfig
+from flow3r.model.config import ModelConfig
+from flow3r.teachers.registry import make_teacher
+from flow3r.training.config import TrainingConfig
+from flow3r.training.pretrain import PretrainConfig
+
+SCHEMA = 1
+INITIALISATIONS = ("pretrain", "random", "weights")
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Whatever supplies the target flow of a data set."""
+
+    name: str = "exact"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_teacher(self.name, self.settings)
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Generated clips: a world, a seed of its own and a number of clips."""
+
+    world: WorldConfig
+    seed: int
+    count: int
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+
+    def __post_init__(self) -> None:
+        require(self.count > 0, f"count={self.count} must be positive")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where a run's clips come from."""
+
+    source: tuple[DatasetConfig, ...]
+    labelled: DatasetConfig
+    validation: dict[str, DatasetConfig]
+    test: dict[str, DatasetConfig]
+    labelled_clips: int
+    unlabelled_clips: int
+    unlabelled: DatasetConfig
+    videos: VideoConfig | None = None
+    """Real video in place of the generated unlabelled clips."""
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.labelled_clips <= self.labelled.count,
+            f"labelled_clips={self.labelled_clips} must lie in 1..{self.labelled.count}",
+        )
+        require(
+            self.unlabelled_clips >= 0,
+            f"unlabelled_clips={self.unlabelled_clips} must not be negative",
+        )
+        require(
+            self.videos is not None or self.unlabelled_clips <= self.unlabelled.count,
+            f"unlabelled_clips={self.unlabelled_clips} must lie in 0..{self.unlabelled.count}",
+        )
+        self._check_layout()
+        require(
+            set(self.test) == set(self.validation),
+            f"test benchmarks {sorted(self.test)} need validation sets of the same names, "
+            f"got {sorted(self.validation)}",
+        )
+        seeds = [d.seed for d in self._generated()]
+        require(
+            len(set(seeds)) == len(seeds),
+            f"every generated data set needs a seed of its own, got {seeds}",
+        )
+
+    def _check_layout(self) -> None:
+        """Clips of one batch share frames and size."""
+        worlds = [d.world for d in self._generated()]
+        layouts = {(w.frames, w.height, w.width) for w in worlds}
+        if self.videos is not None:
+            layouts.add((self.videos.frames, *self.videos.size))
+        require(
+            len(layouts) == 1,
+            f"all data sets must share (frames, height, width), got {sorted(layouts)}",
+        )
+
+    def _generated(self) -> list[DatasetConfig]:
+        return [
+            *self.source,
+            self.labelled,
+            self.unlabelled,
+            *self.validation.values(),
+            *self.test.values(),
+        ]
+
+
+@dataclass(frozen=True)
+class InitialisationConfig:
+    """Where the weights start: the pretrain stage, random, or a file of the user's."""
+
+    kind: str = "pretrain"
+    pretrain: PretrainConfig | None = None
+    weights: str = ""
+    """Path of a weights file (kind `weights`)."""
+
+    def __post_init__(self) -> None:
+        require_choice("kind", self.kind, INITIALISATIONS)
+        require(
+            (self.kind == "pretrain") == (self.pretrain is not None),
+            "pretrain settings belong to kind=pretrain, and only to it",
+        )
+        require(
+            (self.kind == "weights") == bool(self.weights),
+            "initialisation.weights=<path> belongs to kind=weights, and only to it",
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured during and after training."""
+
+    validation_every: int
+    validation_clips: int
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("validation_every", "validation_clips", "batch"):
+            require(getattr(self, name) > 0, f"{name}={getattr(self, name)} must be positive")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run. Equal specs are the same run."""
+
+    seed: int
+    formulation: FormulationConfig
+    model: ModelConfig
+    initialisation: InitialisationConfig
+    data: DataConfig
+    batch: BatchConfig
+    loss: LossConfig
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require(self.schema == SCHEMA, f"schema={self.schema} is not {SCHEMA}")
+        name = self.formulation.name
+        require(
+            supervises_unlabelled(name) or self.data.unlabelled_clips == 0,
+            f"{name} is trained on labelled clips only; set data.unlabelled_clips=0, "
+            f"not {self.data.unlabelled_clips}",
+        )
+
+
+def parse_spec(mapping: Mapping[str, Any]) -> RunSpec:
+    """Validate a plain mapping; ConfigError names what is wrong and the valid choices."""
+    return from_mapping(RunSpec, mapping)
+
+
+def resolve(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete plain mapping, defaults filled in: what is hashed and stored."""
+    return to_mapping(parse_spec(mapping))

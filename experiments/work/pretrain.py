@@ -1,0 +1,52 @@
+"""Stage `pretrain`: the initial weights that every arm and seed share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from experiments.assembly import WEIGHTS, choose_device, open_dataset
+from experiments.recording import Recorder
+from experiments.rundir import RunDirectory
+from flow3r.config import from_mapping
+from flow3r.data.mixing import BatchPlan
+from flow3r.data.pool import Pool
+from flow3r.formulations.registry import create_formulation
+from flow3r.model.config import ModelConfig
+from flow3r.model.reconstruction import ReconstructionModel
+from flow3r.streams import stream_seed
+from flow3r.training.batches import BatchLoader
+from flow3r.training.checkpoint import save_weights
+from flow3r.training.loop import Trainer
+from flow3r.training.pretrain import PretrainConfig, PretrainModel, PretrainObjective
+
+NEVER = 2**62
+
+
+def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:
+    """Train on source clips; False when stopped (it continues where it was)."""
+    spec, runtime = content["spec"], content["runtime"]
+    config = from_mapping(PretrainConfig, spec["pretrain"])
+    device = choose_device(runtime["device"])
+    module = _build(from_mapping(ModelConfig, spec["model"]), config).to(device)
+    source = Pool.whole([open_dataset(d, directory.output_dir) for d in spec["source"]])
+    plan = BatchPlan(
+        config.batch, config.seed, {"source": len(source), "labelled": 0, "unlabelled": 0}
+    )
+    loader = BatchLoader(plan, {"source": source}, config.training.augmentation, device)
+    recorder = Recorder(directory, runtime, stop, validate=lambda: {}, validation_every=NEVER)
+    state = recorder.resume(config.training.total_steps)
+    trainer = Trainer(PretrainObjective(module, config), loader, config.training, recorder.hooks())
+    if not trainer.fit(state):
+        return False
+    save_weights(module, directory.path / WEIGHTS)
+    return True
+
+
+def _build(model_config: ModelConfig, config: PretrainConfig) -> PretrainModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(config.seed, "pretrain"))
+        model = ReconstructionModel(model_config)
+        heads = {name: create_formulation(name, {}, model_config) for name in config.formulations}
+        return PretrainModel(model, heads, config.projection)
