@@ -32,13 +32,19 @@ def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
 
     Zero depth (no measurement) gives the origin.
     """
-    height, width = depth.shape[-2:]
-    k = intrinsics[..., None, None]  # [..., 3, 3, 1, 1]
-    columns = torch.arange(width, device=depth.device, dtype=depth.dtype)
-    rows = torch.arange(height, device=depth.device, dtype=depth.dtype)[:, None]
-    y = (rows - k[..., 1, 2, :, :]) / k[..., 1, 1, :, :]  # [..., H, 1]
-    x = (columns - k[..., 0, 2, :, :] - k[..., 0, 1, :, :] * y) / k[..., 0, 0, :, :]
+    x, y = pixel_rays(intrinsics, depth.shape[-2], depth.shape[-1])
     return torch.stack([x * depth, y * depth, depth], dim=-1)
+
+
+@full_precision
+def pixel_rays(intrinsics: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """x/z [..., H, W] and y/z [..., H, 1] of the ray through every pixel centre."""
+    k = intrinsics[..., None, None]  # [..., 3, 3, 1, 1]
+    columns = torch.arange(width, device=k.device, dtype=k.dtype)
+    rows = torch.arange(height, device=k.device, dtype=k.dtype)[:, None]
+    y = (rows - k[..., 1, 2, :, :]) / k[..., 1, 1, :, :]
+    x = (columns - k[..., 0, 2, :, :] - k[..., 0, 1, :, :] * y) / k[..., 0, 0, :, :]
+    return x, y
 
 
 @full_precision

@@ -35,5 +35,10 @@ def full_precision(function: FunctionT) -> FunctionT:
     return wrapper  # type: ignore[return-value]
 
 
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """float16 and bfloat16 become float32; float32 and float64 stay."""
+    return tensor.float() if tensor.dtype in _HALF else tensor
+
+
 def _raised(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+    return at_least_float32(value) if isinstance(value, Tensor) else value

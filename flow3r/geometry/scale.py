@@ -21,11 +21,9 @@ def optimal_scale(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     subdifferential contains zero), so a loss of this form has the same gradient with s held
     constant.
     """
-    p = prediction.flatten(1)  # [B, 3K]
-    mass = p.abs() * weight.repeat_interleave(3, dim=1)
-    # A NaN ratio (0/0) would sort last; it has no mass, so its value must only be harmless.
-    ratio = torch.where(mass > 0, target.flatten(1) / p, 0.0)
-    ratio, order = ratio.sort(dim=1)
+    mass = (prediction.abs() * weight[..., None]).flatten(1)  # [B, 3K]
+    # g/0 is infinite or NaN; it sorts to an end and has no mass, so it is never chosen.
+    ratio, order = (target / prediction).flatten(1).sort(dim=1)
     cumulative = mass.gather(1, order).cumsum(dim=1)
     total = cumulative[:, -1:]
     index = torch.searchsorted(cumulative, total / 2).clamp_max(ratio.shape[1] - 1)

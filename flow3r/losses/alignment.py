@@ -1,4 +1,9 @@
-"""What prediction and labels are compared in: normalised units, one scale per clip (pi3)."""
+"""What prediction and labels are compared in: normalised units, one scale per clip (pi3).
+
+Points here have the coordinate as the *first* dimension, [3, B, N, H, W]: on a CPU elementwise
+kernels are five to ten times faster on contiguous components than on interleaved ones, and the
+losses are nothing but elementwise kernels. Masks are multiplied in for the same reason.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,8 @@ import torch
 from torch import Tensor
 
 from flow3r.data.clip import LabelledClips
-from flow3r.geometry.camera import unproject
+from flow3r.geometry.camera import pixel_rays
+from flow3r.geometry.precision import at_least_float32
 from flow3r.geometry.scale import optimal_scale
 from flow3r.geometry.se3 import inverse, make_transform
 from flow3r.losses.config import LossConfig
@@ -21,17 +27,18 @@ _TINY = 1e-6
 class Target:
     """Labels in normalised units."""
 
-    local_points: Tensor  # [B, N, H, W, 3], zero where invalid
-    valid: Tensor  # [B, N, H, W] bool
+    points: Tensor  # [3, B, N, H, W] in camera axes, zero where invalid
+    valid: Tensor  # [B, N, H, W], 1 or 0
     weight: Tensor  # [B, N, H, W], 1/z, zero where invalid
     world_from_camera: Tensor  # [B, N, 4, 4]; world = the camera of frame 0
+    count: Tensor  # [B], number of valid pixels
 
 
 @dataclass(frozen=True)
 class Aligned:
     """A prediction brought to the units of its target."""
 
-    local_points: Tensor  # [B, N, H, W, 3]
+    points: Tensor  # [3, B, N, H, W] in camera axes
     world_from_camera: Tensor  # [B, N, 4, 4]
 
 
@@ -39,23 +46,28 @@ class Aligned:
 def normalised_target(clips: LabelledClips, config: LossConfig) -> Target:
     """Move the labels to frame 0 and divide lengths by the mean point distance from its origin.
 
-    A clip without any valid depth keeps its units.
+    A pixel is valid if its depth is positive and finite. A clip without any keeps its units.
     """
-    valid = (clips.depth > 0) & torch.isfinite(clips.depth)
-    depth = torch.where(valid, clips.depth, 0.0)
-    local = unproject(depth, clips.intrinsics)
+    depth = clips.depth.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).clamp_min(0)
+    valid = (depth > 0).to(depth.dtype)
+    per_frame = valid.sum(dim=(2, 3))  # [B, N]
+    count = per_frame.sum(dim=1)
+    x, y = pixel_rays(clips.intrinsics, *depth.shape[-2:])
+    points = torch.stack([x * depth, y * depth, depth])
     world = inverse(clips.world_from_camera[:, :1]) @ clips.world_from_camera
-    count = valid.flatten(1).sum(dim=1)
-    norm = (_distance_to_origin(local, world) * valid).flatten(1).sum(dim=1) / count.clamp_min(1)
+    distance = _length(points + _camera_centre_seen_back(world)) * valid
+    norm = distance.sum(dim=(1, 2, 3)) / count.clamp_min(1)
     norm = torch.where(count > 0, norm, 1.0)
     depth = depth / norm[:, None, None, None]
-    mean_depth = depth.sum(dim=(2, 3)) / valid.sum(dim=(2, 3)).clamp_min(1)
-    floor = config.depth_floor * mean_depth[..., None, None]
+    floor = config.depth_floor * depth.sum(dim=(2, 3)) / per_frame.clamp_min(1)
     return Target(
-        local / norm[:, None, None, None, None],
-        valid,
-        valid / (torch.maximum(depth, floor) + _TINY),
-        make_transform(world[..., :3, :3], world[..., :3, 3] / norm[:, None, None]),
+        points=points / norm[:, None, None, None],
+        valid=valid,
+        weight=valid / (torch.maximum(depth, floor[..., None, None]) + _TINY),
+        world_from_camera=make_transform(
+            world[..., :3, :3], world[..., :3, 3] / norm[:, None, None]
+        ),
+        count=count,
     )
 
 
@@ -66,16 +78,15 @@ def aligned_prediction(geometry: Geometry, target: Target, config: LossConfig) -
     distance to frame 0); its gradient is kept. The optimal scale is a constant (see
     `optimal_scale`); a negative one is made positive, as in pi3.
     """
-    points, pose = geometry.local_points.float(), geometry.world_from_camera.float()
-    count = target.valid.flatten(1).sum(dim=1)
-    distance = _length(points)
-    mean = torch.where(target.valid, distance, 0.0).flatten(1).sum(dim=1) / count.clamp_min(1)
-    mean = torch.where(count > 0, mean, 1.0).clamp_min(_TINY)
+    points = at_least_float32(geometry.local_points).movedim(-1, 0).contiguous()
+    pose = at_least_float32(geometry.world_from_camera)
+    mean = (_length(points) * target.valid).sum(dim=(1, 2, 3)) / target.count.clamp_min(1)
+    mean = torch.where(target.count > 0, mean, 1.0).clamp_min(_TINY)
     scale = _sampled_scale(points, target, config.scale_samples)
     # `scale` fits the points before the division by `mean`; scale * mean fits them after it.
     factor = (scale * mean).detach() / mean
     return Aligned(
-        points * factor[:, None, None, None, None],
+        points * factor[:, None, None, None],
         make_transform(pose[..., :3, :3], pose[..., :3, 3] * factor[:, None, None]),
     )
 
@@ -88,22 +99,21 @@ def _sampled_scale(points: Tensor, target: Target, samples: int) -> Tensor:
     ones weigh nothing: the same for dense labels, fewer effective samples for sparse ones, and the
     same indices for every clip, so no loop and no host synchronisation.
     """
-    p, g, w = points.flatten(1, 3), target.local_points.flatten(1, 3), target.weight.flatten(1)
+    p, g, w = points.flatten(2), target.points.flatten(2), target.weight.flatten(1)
     total = w.shape[1]
     if total > samples:
         index = torch.arange(samples, device=w.device) * total // samples
-        p, g, w = p[:, index], g[:, index], w[:, index]
-    return optimal_scale(p, g, w).abs()
+        p, g, w = p[:, :, index], g[:, :, index], w[:, index]
+    return optimal_scale(p.movedim(0, -1), g.movedim(0, -1), w).abs()
 
 
 def _length(points: Tensor) -> Tensor:
-    """Norm over the last dimension, with gradient zero at the origin."""
-    x, y, z = points.unbind(dim=-1)
-    return (x * x + y * y + z * z + _TINY**2).sqrt()
+    """[B, N, H, W] norm of points [3, B, N, H, W]; its gradient is zero at the origin."""
+    x, y, z = points
+    return torch.addcmul(torch.addcmul(x * x + _TINY**2, y, y), z, z).sqrt()
 
 
-def _distance_to_origin(local: Tensor, world_from_camera: Tensor) -> Tensor:
-    """[B, N, H, W] distance of local points to the world's origin."""
-    # |R p + t| = |p + R^T t|: no need to rotate every point.
-    back = world_from_camera[..., :3, :3].mT @ world_from_camera[..., :3, 3:]  # [B, N, 3, 1]
-    return _length(local + back[..., 0][:, :, None, None])
+def _camera_centre_seen_back(world_from_camera: Tensor) -> Tensor:
+    """[3, B, N, 1, 1] the vector R^T t: |R p + t| = |p + R^T t|, so no point need be rotated."""
+    back = world_from_camera[..., :3, :3].mT @ world_from_camera[..., :3, 3:]
+    return back[..., 0].movedim(-1, 0)[..., None, None]

@@ -31,7 +31,7 @@ def relative_poses(prediction: Aligned, target: Target) -> RelativePoses:
     return RelativePoses(
         relative_pose(predicted[:, i], predicted[:, j]),
         relative_pose(labelled[:, i], labelled[:, j]),
-        target.valid.flatten(1).any(dim=1, keepdim=True),
+        target.count[:, None] > 0,
     )
 
 

@@ -24,4 +24,4 @@ def confidence_loss(
     entropy = F.binary_cross_entropy_with_logits(
         logits, label, weight=target.valid, reduction="sum"
     )
-    return entropy / target.valid.sum().clamp_min(1)
+    return entropy / target.count.sum().clamp_min(1)

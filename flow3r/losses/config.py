@@ -58,8 +58,8 @@ class LossConfig:
     """Pairs whose true translation is shorter have no direction; also softens the direction of a
     vanishing prediction, whose gradient would be unbounded."""
     charbonnier_epsilon: float = 1e-3
-    """In units of max(H, W): 0.05 px at 48 px, 0.5 px at 518 px. Below it the loss is quadratic. Ours
-    (the paper gives none): at or under the accuracy of good teachers, so that it only rounds
+    """In units of max(H, W): 0.05 px at 48 px, 0.5 px at 518 px. Quadratic below, linear above.
+    Ours (the paper gives none): at or under the accuracy of good teachers, so that it only rounds
     the tip of the absolute value."""
 
     def __post_init__(self) -> None:

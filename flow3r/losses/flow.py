@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from flow3r.data.clip import PairFlow
+from flow3r.geometry.precision import at_least_float32
 from flow3r.losses.config import LossConfig
 from flow3r.model.outputs import Flow
 
@@ -19,8 +20,10 @@ def flow_loss(flow: Flow, target: PairFlow, config: LossConfig) -> Tensor:
     applied.
     """
     height, width = target.target_px.shape[-3:-1]
-    weight = target.covisibility.float() * flow.valid
-    error = (flow.target_px.float() - target.target_px.float()) / max(height, width)
-    x, y = torch.where(weight[..., None] > 0, error, 0.0).unbind(dim=-1)
-    rho = (x * x + y * y + config.charbonnier_epsilon**2).sqrt()
+    weight = at_least_float32(target.covisibility) * flow.valid
+    predicted, label = at_least_float32(flow.target_px), at_least_float32(target.target_px)
+    error = (predicted - label) / max(height, width)
+    # Where nothing counts, the label may be anything and the prediction may be far out.
+    x, y = error.masked_fill((weight == 0)[..., None], 0.0).unbind(dim=-1)
+    rho = torch.addcmul(x * x + config.charbonnier_epsilon**2, y, y).sqrt()
     return (weight * rho).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)

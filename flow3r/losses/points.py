@@ -9,10 +9,10 @@ from flow3r.losses.alignment import Aligned, Target
 
 def point_errors(prediction: Aligned, target: Target) -> Tensor:
     """[B, N, H, W] mean over x, y, z of w |p - g| with w = 1/z; zero where invalid."""
-    error = (prediction.local_points - target.local_points).abs().mean(dim=-1)
-    return error * target.weight
+    x, y, z = (prediction.points - target.points).abs()
+    return (x + y + z) * (target.weight / 3)
 
 
 def points_loss(errors: Tensor, target: Target) -> Tensor:
     """Mean of `point_errors` over the valid pixels of the batch; zero without any (pi3)."""
-    return errors.sum() / target.valid.sum().clamp_min(1)
+    return errors.sum() / target.count.sum().clamp_min(1)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from flow3r.data.clip import LabelledClips
 from flow3r.errors import ConfigError
+from flow3r.geometry.precision import at_least_float32
 from flow3r.losses.alignment import Aligned, Target, aligned_prediction, normalised_target
 from flow3r.losses.camera import (
     relative_poses,
@@ -46,7 +47,7 @@ def supervised_loss(
         "camera_translation": config.translation_weight,
         "camera_translation_direction": config.translation_direction_weight,
     }
-    total = prediction.local_points.new_zeros(())
+    total = prediction.points.new_zeros(())
     for name, value in terms.items():
         total = total + weights[name] * value
     return {**terms, "total": total}
@@ -68,7 +69,7 @@ def _point_terms(
                 f"confidence_weight={config.confidence_weight}: the model predicts no confidence; "
                 "set it to 0 or give the model its confidence branch"
             )
-        logits = geometry.confidence.float()
+        logits = at_least_float32(geometry.confidence)
         terms["confidence"] = confidence_loss(logits, errors, target, config)
     return terms
 
