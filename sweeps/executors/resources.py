@@ -1,0 +1,82 @@
+"""How many jobs this machine can run at once, and the environment each of them gets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Set for every child: without them each process starts a thread per core, and slots fight.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one job: its threads and, where there is one, its GPU."""
+
+    index: int
+    threads: int = 1
+    gpu: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """The child's whole environment."""
+        limits = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        return {**os.environ, **limits, "PYTHONUNBUFFERED": "1", **self.variables}
+
+
+def available_cores() -> int:
+    """Cores this process may use: its CPU affinity, cut by the container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        limit, _, period = quota.read_text().partition(" ")
+        if limit != "max":
+            cores = min(cores or 1, max(1, int(limit) // int(period)))
+    return max(1, cores or 1)
+
+
+def visible_gpus() -> list[str]:
+    """Ids for CUDA_VISIBLE_DEVICES, one per NVIDIA GPU, without importing torch."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    if listing.returncode != 0:
+        return []
+    return [str(i) for i, line in enumerate(_gpu_lines(listing.stdout))]
+
+
+def local_slots(requested: int | None, device: str) -> list[Slot]:
+    """One slot per GPU, or one per core with one thread each where there is no GPU.
+
+    `requested` overrides the number; with GPUs, slots then share them in turn.
+    """
+    cores = available_cores()
+    gpus = [] if device == "cpu" else visible_gpus()
+    count = requested or (len(gpus) if gpus else cores)
+    if not gpus:
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+        # Always one thread, also with fewer slots than cores: the number of threads may change the
+        # last bits of a result, and a run must not depend on how many others ran beside it.
+        return [Slot(i, 1, None, hidden) for i in range(count)]
+    threads = max(1, cores // count)
+    return [
+        Slot(i, threads, gpus[i % len(gpus)], {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
+        for i in range(count)
+    ]
+
+
+def _gpu_lines(listing: str) -> list[str]:
+    # With MIG, the devices of a GPU are listed indented below it; only GPUs count here.
+    return [line for line in listing.splitlines() if line.startswith("GPU ")]

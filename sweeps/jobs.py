@@ -1,0 +1,96 @@
+"""The jobs of a plan: one child process each, with a directory, a command and prerequisites."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.plan import Plan
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Every run waits for the shared initialisation, so nothing else can use the other slots meanwhile:
+# it gets all of them. A rule about the kind, not about what happens to be idle, because the number
+# of threads may change the last bits of a result and a restart must not.
+WIDE_KINDS = frozenset({"pretrain"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One child process to be. `wide` jobs take every slot; `spec` goes into spec.json."""
+
+    id: str
+    kind: str
+    label: str
+    directory: Path
+    command: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    spec: dict[str, Any]
+    wide: bool = False
+
+    @property
+    def is_run(self) -> bool:
+        return self.kind == "run"
+
+
+def plan_jobs(plan: Plan, output_dir: Path) -> list[Job]:
+    """All stages and runs of a plan, prerequisites before what needs them."""
+    stages = [
+        _job(
+            stage.name,
+            stage.kind,
+            f"stage {stage.name}",
+            output_dir / "stages" / stage.name,
+            stage.depends_on,
+            stage.spec,
+        )
+        for stage in plan.stages
+    ]
+    runs = [
+        _job(
+            run.run_id,
+            "run",
+            f"{'/'.join(run.arms)} seed {run.seed}",
+            output_dir / "runs" / run.run_id,
+            run.depends_on,
+            run.spec,
+        )
+        for run in plan.runs
+    ]
+    return stages + runs
+
+
+def needed_jobs(jobs: Sequence[Job], finished: set[str]) -> list[Job]:
+    """The jobs to look at: unfinished runs and what they need, in the given order.
+
+    Stages that only finished runs used are left alone, so their folders may be deleted.
+    """
+    by_id = {job.id: job for job in jobs}
+    keep: set[str] = set()
+    queue = [job.id for job in jobs if job.is_run and job.id not in finished]
+    while queue:
+        name = queue.pop()
+        if name not in keep:
+            keep.add(name)
+            queue.extend(by_id[name].depends_on)
+    return [job for job in jobs if job.id in keep]
+
+
+def _job(
+    name: str,
+    kind: str,
+    label: str,
+    directory: Path,
+    depends_on: tuple[str, ...],
+    spec: dict[str, Any],
+) -> Job:
+    script = "train.py" if kind == "run" else "stage.py"
+    command = (
+        sys.executable,
+        str(REPOSITORY / "experiments" / script),
+        f"spec={directory / 'spec.json'}",
+    )
+    return Job(name, kind, label, directory, command, depends_on, spec, kind in WIDE_KINDS)

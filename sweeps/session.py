@@ -1,0 +1,179 @@
+"""One invocation of the front door: plan, record the plan, execute, track, report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments import compose, identity, stages
+from flow3r.errors import ConfigError
+from flow3r.files import read_json, write_json
+from sweeps import states
+from sweeps.console import PlainConsole, make_console
+from sweeps.cost import CostModel
+from sweeps.executors.inline import inline_executor
+from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger
+from sweeps.executors.resources import local_slots
+from sweeps.executors.slots import LocalExecutor, Policy
+from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
+from sweeps.locks import locked
+from sweeps.options import Options, require_writable
+from sweeps.plan import Experiments, Plan, expand, plan_record
+from sweeps.preview import preview
+from sweeps.progress import Snapshot, take_snapshot
+from sweeps.tracker import Tracker
+
+EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
+
+
+def preview_sweep(options: Options) -> str:
+    """The text of a dry run; writes nothing."""
+    plan = make_plan(options)
+    jobs = plan_jobs(plan, options.output_dir)
+    costs = make_costs(plan, options.output_dir)
+    return preview(plan, jobs, costs, _slot_count(options, plan), options.output_dir)
+
+
+def run_sweep(options: Options) -> int:
+    """Run the whole sweep; returns the exit code."""
+    plan = make_plan(options)
+    require_writable(options.output_dir)
+    record_plan(plan, options.output_dir)
+    jobs = plan_jobs(plan, options.output_dir)
+    tracker = None
+    if options.tracking:
+        tracker = Tracker(options.output_dir, plan.sweep, options.tracking_uri)
+    exit_code, closing = EXIT_FAILED, []
+    try:
+        ledger = _run_jobs(options, plan, jobs)
+        exit_code = _exit_code(ledger)
+        closing = _closing_words(options, plan, ledger)
+    finally:
+        problem = tracker.finish() if tracker else None
+    if problem:
+        closing.append(f"warning: {problem}")
+    print("\n".join(closing))
+    return exit_code
+
+
+def make_plan(options: Options) -> Plan:
+    """Compose and expand the sweep."""
+    experiments = Experiments(compose.compose, identity.run_id, stages.required_stages)
+    sweep = compose.load_sweep(options.sweep, options.profile)
+    return expand(sweep, options.profile, options.overrides, options.seeds, experiments)
+
+
+def make_costs(plan: Plan, output_dir: Path) -> CostModel:
+    """What the profile estimates, corrected by what was measured in this folder."""
+    costs = CostModel(dict(plan.cost))
+    costs.learn_from(output_dir)
+    return costs
+
+
+def record_plan(plan: Plan, output_dir: Path) -> None:
+    """Write plan.json; ConfigError where the folder holds this sweep in another profile."""
+    path = output_dir / "reports" / plan.sweep / "plan.json"
+    with locked(path.parent / ".plan.lock"):
+        if path.exists() and (other := read_json(path)["profile"]) != plan.profile:
+            raise ConfigError(
+                f"output_dir={output_dir} holds sweep={plan.sweep} with profile={other}, not "
+                f"profile={plan.profile}; choose another output_dir, or profile={other}"
+            )
+        write_json(path, plan_record(plan, _git_commit()))
+
+
+def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
+    finished = {job.id for job in jobs if states.state_of(job.directory) == states.DONE}
+    runs = [job for job in jobs if job.is_run]
+    costs = make_costs(plan, options.output_dir)
+    slots = _slot_count(options, plan)
+
+    def snapshot(ledger: Ledger) -> Snapshot:
+        return take_snapshot(runs, ledger, costs, slots)
+
+    console = make_console(snapshot, live=sys.stdout.isatty() and options.launcher == "local")
+    open_jobs = needed_jobs(jobs, finished)
+    open_runs = sum(job.is_run for job in open_jobs)
+    console.say(
+        f"sweep {plan.sweep}, profile {plan.profile}: {len(runs)} runs, "
+        f"{len(runs) - open_runs} done already, {slots} slot{'s' if slots != 1 else ''}, "
+        f"in {options.output_dir}"
+    )
+    try:
+        return _executor(options, plan, open_jobs, console, costs).run()
+    finally:
+        console.close()
+
+
+def _executor(
+    options: Options, plan: Plan, jobs: Sequence[Job], console: PlainConsole, costs: CostModel
+) -> LocalExecutor:
+    policy = Policy(retries=options.retries)
+    observer = _Learning(console, costs)
+    if options.launcher == "inline":
+        return inline_executor(jobs, observer, dict(plan.runtime), policy)
+    slots = local_slots(options.slots, plan.runtime["device"])
+    return LocalExecutor(jobs, slots, observer, dict(plan.runtime), policy)
+
+
+class _Learning:
+    """Passes everything on to the console, and finished jobs to the cost model."""
+
+    def __init__(self, console: PlainConsole, costs: CostModel) -> None:
+        self._costs = costs
+        self.started, self.requeued, self.tick = console.started, console.requeued, console.tick
+        self._ended = console.ended
+
+    def ended(self, job: Job, outcome: Any) -> None:
+        self._costs.learn_job(job)
+        self._ended(job, outcome)
+
+
+def _slot_count(options: Options, plan: Plan) -> int:
+    if options.launcher == "inline":
+        return 1
+    return len(local_slots(options.slots, plan.runtime["device"]))
+
+
+def _exit_code(ledger: Ledger) -> int:
+    ended = [outcome.state for outcome in ledger.outcomes.values()]
+    if INTERRUPTED in ended or not ledger.finished():
+        return EXIT_STOPPED
+    return EXIT_FAILED if FAILED in ended else EXIT_DONE
+
+
+def _closing_words(options: Options, plan: Plan, ledger: Ledger) -> list[str]:
+    failed = [(ledger.jobs[n], o) for n, o in ledger.outcomes.items() if o.state == FAILED]
+    words = [f"failed: {job.label} ({job.id}): {outcome.reason}" for job, outcome in failed]
+    words += [f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j)]
+    if _exit_code(ledger) == EXIT_STOPPED:
+        return [*words, "stopped; the same command continues"]
+    if any(states.state_of(options.output_dir / "runs" / r.run_id) == "done" for r in plan.runs):
+        words += _report(options.output_dir, plan.sweep)
+    if options.tracking:
+        uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
+        words.append(f"MLflow: mlflow ui --backend-store-uri {uri}")
+    return words
+
+
+def _has_log(job: Job) -> bool:
+    return (job.directory / "log.txt").exists()
+
+
+def _report(output_dir: Path, sweep: str) -> list[str]:
+    from analysis.report import write_report
+
+    summary = write_report(output_dir, sweep)
+    return ["", summary.table, "", summary.answer, "", f"Report: {summary.path}"]
+
+
+def _git_commit() -> str | None:
+    words = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

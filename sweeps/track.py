@@ -1,0 +1,108 @@
+"""Projects the run directories of a sweep to MLflow: once, while a sweep runs, or all anew."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+# The folder of this script would otherwise shadow other modules; the repository is what we import.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from flow3r.errors import ConfigError
+
+_USAGE = """\
+Project the run directories of a sweep to MLflow.
+
+  python sweeps/track.py sync    output_dir=outputs sweep=NAME    bring MLflow up to date
+  python sweeps/track.py rebuild output_dir=outputs [sweep=NAME]  make its runs anew
+  tracking_uri=URI            default: sqlite:///<output_dir>/mlflow.db
+  follow=true                 (sync) go on every interval=15 seconds until standard input closes
+"""
+_NAMES = ("output_dir", "sweep", "tracking_uri", "follow", "interval")
+
+
+def main(words: list[str]) -> int:
+    """Returns the exit code."""
+    if not words or "--help" in words or "-h" in words:
+        print(_USAGE)
+        return 0
+    try:
+        command, options = _parse(words)
+        output_dir = Path(options.get("output_dir", "outputs")).absolute()
+        sweeps = _sweeps(output_dir, options.get("sweep"))
+        uri = options.get("tracking_uri")
+        if options.get("follow") == "true":
+            _follow(output_dir, sweeps[0], uri, float(options.get("interval", "15")))
+        else:
+            _once(command, output_dir, sweeps, uri)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(words: list[str]) -> tuple[str, dict[str, str]]:
+    command, *rest = words
+    if command not in ("sync", "rebuild"):
+        raise ConfigError(f"{command!r} is not a command; choose one of ['sync', 'rebuild']")
+    options = {}
+    for word in rest:
+        name, _, value = word.partition("=")
+        if name not in _NAMES:
+            raise ConfigError(f"{word!r} is not understood; valid names are {list(_NAMES)}")
+        options[name] = value
+    return command, options
+
+
+def _sweeps(output_dir: Path, wanted: str | None) -> list[str]:
+    planned = sorted(path.parent.name for path in output_dir.glob("reports/*/plan.json"))
+    if not planned:
+        raise ConfigError(f"output_dir={output_dir} holds no sweep (no reports/*/plan.json)")
+    if wanted is not None and wanted not in planned:
+        raise ConfigError(f"sweep={wanted!r} is not in {output_dir}; choose one of {planned}")
+    return planned if wanted is None else [wanted]
+
+
+def _once(command: str, output_dir: Path, sweeps: list[str], uri: str | None) -> None:
+    from sweeps.tracking_store import SweepProjection
+
+    for sweep in sweeps:
+        projection = SweepProjection(output_dir, sweep, uri)
+        if command == "rebuild":
+            projection.clear()
+        written = projection.sync()
+        projection.sync_study()
+        print(f"{sweep}: {written} metric values written")
+
+
+def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> None:
+    """Sync until the scheduler closes our standard input (or dies, which closes it too)."""
+    # Ctrl-C is the scheduler's business: it still wants the last states projected.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(5)  # training comes first
+    from sweeps.tracking_store import SweepProjection
+
+    projection = SweepProjection(output_dir, sweep, uri)
+    waited_for = sys.stdin.fileno()
+    while True:
+        began = time.monotonic()
+        try:
+            written = projection.sync()
+            took = time.monotonic() - began
+            print(f"{time.strftime('%H:%M:%S')} {written} values in {took:.2f} s", flush=True)
+        except Exception as error:  # a store that is away must not end it
+            print(f"{time.strftime('%H:%M:%S')} will try again: {error!r}", flush=True)
+        ready, _, _ = select.select([waited_for], [], [], interval)
+        if ready:
+            break
+    projection.sync()
+    projection.sync_study()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

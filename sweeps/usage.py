@@ -1,0 +1,61 @@
+"""The text of `python sweeps/run.py --help`, with the sweeps and profiles that exist."""
+
+from __future__ import annotations
+
+from sweeps.options import CONFIGS, available
+
+_TEXT = """\
+Run a sweep: plan its runs, train and evaluate each once, track them, write the report.
+
+  python sweeps/run.py sweep=NAME [options] [overrides]
+
+Options
+  sweep=NAME              the question to answer; one of the sweeps below
+  profile=laptop          the size of everything; one of the profiles below
+  output_dir=outputs      where runs, stages, reports and mlflow.db go
+  dry_run=true            print the plan (runs, states, cost) and do nothing
+  seeds=[0,1]             these seeds instead of the sweep's own
+  slots=N                 runs at the same time (default: one per GPU, else one per core)
+  launcher=local          local: slots on this machine; inline: one after another, output shown
+  retries=1               new attempts for a run that was killed by a signal
+  tracking=true           project the runs to MLflow while they train
+  tracking_uri=URI        default: sqlite:///<output_dir>/mlflow.db
+Overrides
+  name=value              any setting of the run config that the arms do not vary,
+                          e.g. training.clip=0.5 or runtime.device=cpu
+
+The same command again continues where the last one stopped: finished runs are kept, half-done
+runs go on from their checkpoint, failed ones are tried again. Ctrl-C stops after a checkpoint,
+a second Ctrl-C at once. The exit code is 0 if every run is done, 1 if a run failed, 2 for a
+mistake in the command, 130 if stopped.
+
+Sweeps
+{sweeps}
+Profiles
+{profiles}
+Examples
+  python sweeps/run.py sweep=formulations dry_run=true
+  python sweeps/run.py sweep=formulations profile=smoke output_dir=/tmp/smoke
+  python sweeps/run.py sweep=scaling seeds=[0,1]
+"""
+
+
+def usage() -> str:
+    """The whole help text."""
+    return _TEXT.format(sweeps=_listing("sweep"), profiles=_listing("profile"))
+
+
+def _listing(group: str) -> str:
+    lines = [f"  {name:<22}  {_first_comment(group, name)}".rstrip() for name in available(group)]
+    return "\n".join(lines) + ("\n" if lines else "")
+
+
+def _first_comment(group: str, name: str) -> str:
+    """What the config file says about itself in its first comment."""
+    for line in (CONFIGS / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+        comment = line.removeprefix("#").strip()
+        if line.startswith("#") and comment and not comment.startswith("@"):
+            return comment if len(comment) <= 76 else comment[:73] + "..."
+        if line and not line.startswith("#"):
+            break
+    return ""
