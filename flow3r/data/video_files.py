@@ -134,17 +134,15 @@ def _decode_stream(path: Path, container: Any, max_seconds: float) -> Iterator[D
     # Runs share the machine's cores; a decoder with a thread per core would take them all.
     stream.codec_context.thread_count = 1
     period = 1 / stream.average_rate if stream.average_rate else None
-    start, last, count = None, 0.0, 0
-    longest_interval = 0.0
-    for picture in container.decode(stream):
-        time = _seconds(path, picture, count, period)
+    start, last, longest_interval = None, 0.0, float(period or 0)
+    for index, picture in enumerate(container.decode(stream)):
+        time = _seconds(path, picture, index, period)
         start = time if start is None else start
         if time - start > max_seconds:
             return
         longest_interval = max(longest_interval, time - start - last)
         last = time - start
-        yield DecodedFrame(count, last, picture, _pixel_aspect(stream, picture))
-        count += 1
+        yield DecodedFrame(index, last, picture, _pixel_aspect(stream, picture))
     declared = _declared_seconds(container, stream)
     if last + longest_interval < MIN_DECODED_SHARE * declared:
         raise DataError(f"{path}: truncated ({last:.2f} s of {declared:.2f} s can be decoded)")
