@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from flow3r.evaluation.alignment import align_similarity, median_scale
 from flow3r.streams import numpy_generator
 
-QUERY_POINTS = 2048
+QUERY_POINTS = 1024
 TREE_POINTS = 8192
 F_SCORE_THRESHOLD = 0.05
 """Share of the mean point distance."""
