@@ -33,7 +33,7 @@ class Formulation(nn.Module, ABC):
 
 
 def check_pairs(pairs: Tensor, frames: int) -> None:
-    """Raise ValueError unless `pairs` is an integer [P, 2] tensor of frame indices below `frames`."""
+    """Raise ValueError unless `pairs` is int64 [P, 2] with frame indices below `frames`."""
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype != torch.int64:
         raise ValueError(
             f"pairs must be int64 of shape [P, 2], got {pairs.dtype} {tuple(pairs.shape)}"

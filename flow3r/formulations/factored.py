@@ -1,4 +1,4 @@
-"""flow-factored: flow from the source's geometry and camera latents and the target's camera latents.
+"""flow-factored: flow from the source's geometry and camera latents and the target's camera.
 
 The released flow head: per level, concat(source camera latents per patch, mean of the target's
 camera latents over its patches, source geometry latents per patch), an MLP and a LayerNorm shared
@@ -20,7 +20,7 @@ from flow3r.formulations.registry import register
 from flow3r.geometry.camera import pixel_grid
 from flow3r.geometry.flow import ndc_from_px, px_from_ndc
 from flow3r.model.config import ModelConfig
-from flow3r.model.dpt import DptHead
+from flow3r.model.dpt import RESIZE_FACTORS, DptHead, DptSizes
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
 
@@ -33,6 +33,9 @@ class FactoredConfig:
     feature_ratio: float = 0.25
     channel_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.0)
     """One per level, shallowest first; a model with fewer levels uses the first ones."""
+    ladder: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5)
+    """Resolution of each level relative to the patch grid, likewise. The fused map has twice the
+    first one: released, 8/14 of the image's resolution."""
     hidden: int = 32
     """Channels before the last 1x1 convolution."""
     identity_ramp: bool = True
@@ -46,6 +49,12 @@ class FactoredConfig:
             len(self.channel_ratios) == 4 and min(self.channel_ratios) > 0,
             f"channel_ratios={list(self.channel_ratios)} must be four positive numbers",
         )
+        require(
+            len(self.ladder) == 4
+            and all(factor in RESIZE_FACTORS for factor in self.ladder)
+            and list(self.ladder) == sorted(self.ladder, reverse=True),
+            f"ladder={list(self.ladder)} must be four falling factors out of {RESIZE_FACTORS}",
+        )
         require(self.hidden >= 1, f"hidden={self.hidden} must be at least 1")
 
 
@@ -53,9 +62,17 @@ class FactoredHead(DptHead):
     """The released `flow_head`, parameter for parameter (68 tensors at paper size)."""
 
     def __init__(self, options: FactoredConfig, width: int, levels: int) -> None:
-        features = _multiple(options.feature_ratio * width, 8)
-        channels = [_multiple(ratio * width, 4) for ratio in options.channel_ratios[:levels]]
-        super().__init__(width, features, channels, options.hidden, output_channels=2)
+        ratios = options.channel_ratios[:levels]
+        super().__init__(
+            DptSizes(
+                width=width,
+                features=_multiple(options.feature_ratio * width, 8),
+                out_channels=tuple(_multiple(ratio * width, 4) for ratio in ratios),
+                ladder=options.ladder[:levels],
+                hidden=options.hidden,
+                outputs=2,
+            )
+        )
         inner = round(options.mlp_ratio * width)
         self.mlp = nn.Sequential(
             nn.Linear(3 * width, inner),
@@ -83,7 +100,7 @@ class FactoredHead(DptHead):
 
 @register(FactoredConfig)
 class Factored(Formulation):
-    """Gradients reach the task decoders' blocks of points and camera, not their last projections."""
+    """Gradients reach the point and camera decoders' blocks, not their last projections."""
 
     name = "flow-factored"
     supervises_unlabelled = True

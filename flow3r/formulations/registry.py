@@ -20,6 +20,7 @@ class FormulationClass(Protocol):
     """How a formulation is made: from its own options and the sizes of the model it reads."""
 
     name: str
+    supervises_unlabelled: bool
 
     def __call__(self, options: Any, model: ModelConfig) -> Formulation: ...
 
@@ -41,7 +42,7 @@ class FormulationConfig:
 
 
 def register(options: type) -> Callable[[ClassT], ClassT]:
-    """Class decorator: make a Formulation available under its `name`, with its options dataclass."""
+    """Class decorator: make a Formulation available under its `name`, with its options class."""
 
     def add(cls: ClassT) -> ClassT:
         known = _REGISTRY.get(cls.name)
@@ -57,6 +58,12 @@ def formulation_names() -> list[str]:
     """The names of all formulations, sorted."""
     _discover()
     return sorted(_REGISTRY)
+
+
+def supervises_unlabelled(name: str) -> bool:
+    """Whether a formulation has a loss on unlabelled clips; ConfigError for an unknown name."""
+    require_choice("formulation", name, formulation_names())
+    return _REGISTRY[name][0].supervises_unlabelled
 
 
 def create_formulation(

@@ -11,7 +11,7 @@ from flow3r.model.rope import Rotary
 
 
 class Attention(nn.Module):
-    """Self-attention on [B, T, C]. Order: qkv, qk-norm, cast to v's dtype, RoPE, attention, proj."""
+    """Self-attention on [B, T, C]: qkv, qk-norm, cast to v's dtype, RoPE, attention, proj."""
 
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()

@@ -96,5 +96,6 @@ def check_images(images: Tensor, patch_size: int) -> None:
         raise ValueError(f"images must be [B, N, 3, H, W], got {tuple(images.shape)}")
     if images.shape[-2] % patch_size or images.shape[-1] % patch_size:
         raise ValueError(
-            f"image size {tuple(images.shape[-2:])} is not a multiple of the patch size {patch_size}"
+            f"image size {tuple(images.shape[-2:])} is not a multiple of the patch size "
+            f"{patch_size}"
         )

@@ -165,6 +165,7 @@ def pi3_study() -> ModelConfig:
             width=64,
             depth=4,
             heads=4,
+            registers=1,
             layer_scale=None,
             cross_frame_heads=0.5,
             tied_query_key=True,

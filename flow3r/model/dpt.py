@@ -1,7 +1,7 @@
 """The DPT head that turns patch tokens of several depths into a dense map (DPT; via VGGT).
 
-The released flow head has four levels; a small model with fewer levels gets the first rungs of the
-same ladder (x4, x2, x1, /2 of the patch grid). Two quirks are kept on purpose:
+The released flow head has four levels at x4, x2, x1 and /2 of the patch grid; a small model has
+fewer levels and a ladder of its own. Two quirks are kept on purpose:
 
 - the released residual unit uses an in-place ReLU, so its skip carries relu(x), not x;
 - a sin-cos embedding of image coordinates is added after the 1x1 projections and again before the
@@ -11,6 +11,7 @@ same ladder (x4, x2, x1, /2 of the patch grid). Two quirks are kept on purpose:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,14 @@ from torch.nn import functional
 
 EMBEDDING_GAIN = 0.1
 EMBEDDING_BASE = 100.0
+
+_RESIZE_LAYERS = {
+    4.0: lambda c: nn.ConvTranspose2d(c, c, 4, stride=4),
+    2.0: lambda c: nn.ConvTranspose2d(c, c, 2, stride=2),
+    1.0: lambda c: nn.Identity(),
+    0.5: lambda c: nn.Conv2d(c, c, 3, stride=2, padding=1),
+}
+RESIZE_FACTORS = tuple(_RESIZE_LAYERS)
 
 
 class ResidualConvUnit(nn.Module):
@@ -48,22 +57,33 @@ class FusionBlock(nn.Module):
         return self.out_conv(_enlarge(self.resConfUnit2(x), size))
 
 
-class DptHead(nn.Module):
-    """Tokens of 1 to 4 levels to a map with `output_channels` channels and no activation."""
+@dataclass(frozen=True)
+class DptSizes:
+    """The channels and resolutions of a DPT head, shallowest level first."""
 
-    def __init__(
-        self,
-        width: int,
-        features: int,
-        out_channels: Sequence[int],
-        hidden: int,
-        output_channels: int,
-    ) -> None:
+    width: int
+    """Channels of the tokens."""
+    features: int
+    """Channels of every fused map; a multiple of 8."""
+    out_channels: tuple[int, ...]
+    """Channels of each level's projection; multiples of 4."""
+    ladder: tuple[float, ...]
+    """Resolution of each level relative to the patch grid, out of RESIZE_FACTORS."""
+    hidden: int
+    """Channels before the last 1x1 convolution."""
+    outputs: int
+
+
+class DptHead(nn.Module):
+    """Tokens of one or more levels to a map with `outputs` channels and no activation."""
+
+    def __init__(self, sizes: DptSizes) -> None:
         super().__init__()
+        out_channels, features, hidden = sizes.out_channels, sizes.features, sizes.hidden
         levels = len(out_channels)
-        self.projects = nn.ModuleList(nn.Conv2d(width, c, 1) for c in out_channels)
+        self.projects = nn.ModuleList(nn.Conv2d(sizes.width, c, 1) for c in out_channels)
         self.resize_layers = nn.ModuleList(
-            build(c) for build, c in zip(_RESIZE_LAYERS[:levels], out_channels)
+            _RESIZE_LAYERS[factor](c) for factor, c in zip(sizes.ladder, out_channels)
         )
         self.scratch = nn.Module()
         for level, channels in enumerate(out_channels, start=1):
@@ -75,13 +95,13 @@ class DptHead(nn.Module):
         self.scratch.output_conv2 = nn.Sequential(
             nn.Conv2d(features // 2, hidden, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(hidden, output_channels, 1),
+            nn.Conv2d(hidden, sizes.outputs, 1),
         )
 
     def forward(
         self, levels: Sequence[Tensor], grid: tuple[int, int], image_size: tuple[int, int]
     ) -> Tensor:
-        """Tokens [F, h*w, C] of every level -> [F, output_channels, H, W]."""
+        """Tokens [F, h*w, C] of every level -> [F, outputs, H, W]."""
         pyramid = [
             self._lateral(index, tokens, grid, image_size) for index, tokens in enumerate(levels)
         ]
@@ -138,11 +158,3 @@ def _enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=True)
-
-
-_RESIZE_LAYERS = (
-    lambda c: nn.ConvTranspose2d(c, c, 4, stride=4),
-    lambda c: nn.ConvTranspose2d(c, c, 2, stride=2),
-    lambda c: nn.Identity(),
-    lambda c: nn.Conv2d(c, c, 3, stride=2, padding=1),
-)

@@ -37,7 +37,7 @@ def initialise_transformer(module: nn.Module) -> None:
 
 @torch.no_grad()
 def initialise_backbone(backbone: Pi3Backbone) -> None:
-    """Linear layers as above, tokens and positions as in the released code, tied q = k on request."""
+    """Linear layers as above, tokens and positions as released, tied q = k where configured."""
     initialise_transformer(backbone)
     encoder = backbone.encoder
     nn.init.xavier_uniform_(encoder.patch_embed.proj.weight.flatten(1))
@@ -53,7 +53,7 @@ def initialise_backbone(backbone: Pi3Backbone) -> None:
 
 @torch.no_grad()
 def tie_query_and_key(attention: Attention) -> None:
-    """Copy the query weights to the keys: similar tokens then attend to each other from the start."""
+    """Copy the query weights to the keys: similar tokens attend to each other from the start."""
     for parameter in (attention.qkv.weight, attention.qkv.bias):
         query, key, _ = parameter.chunk(3)
         key.copy_(query)
