@@ -1,4 +1,4 @@
-"""Hydra configs and overrides -> a resolved, validated run spec. The only module that knows Hydra."""
+"""Hydra configs and overrides -> a validated run spec. The only module that knows Hydra."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from flow3r.errors import ConfigError
 
 CONFIGS = Path(__file__).parent / "configs"
-SURROUNDINGS = ("output_dir", "profile_name", "runtime", "cost", "study")
+SURROUNDINGS = ("output_dir", "profile_name", "runtime", "cost", "size", "steps", "teacher")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,22 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
         raise ConfigError(
             f"sweep={name} is not laid out for profile={profile}; it has {sorted(profiles)}"
         )
-    return {"name": name, **sweep, **profiles.get(profile, {})}
+    return _with_scaling_arms({"name": name, **sweep, **profiles.get(profile, {})})
+
+
+def _with_scaling_arms(sweep: dict[str, Any]) -> dict[str, Any]:
+    """One arm per count of the scaling axis, out of the sweep's template."""
+    counts = sweep.pop("counts", ())
+    template = sweep.pop("template", None)
+    if not counts:
+        return sweep
+    prefix, axis = sweep["scaling"]["arm_prefix"], sweep["scaling"]["axis"]
+    points = {
+        f"{prefix}{count}": {"overrides": [*template["overrides"], f"data.{axis}={count}"]}
+        for count in counts
+    }
+    headline = {**sweep["headline"], "arm": f"{prefix}{max(counts)}"}
+    return {**sweep, "headline": headline, "arms": {**sweep["arms"], **points}}
 
 
 def _compose_plain(overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -100,5 +115,5 @@ def _groups() -> tuple[str, ...]:
 
 def _explain(error: Exception, overrides: tuple[str, ...]) -> str:
     first = str(error).strip().splitlines()[0]
-    known = sorted({*_groups(), "seed", *SURROUNDINGS, "data", "batch", "loss", "training"})
+    known = sorted({*_groups(), *SURROUNDINGS, "seed", "batch", "loss"})
     return f"{first} (overrides: {' '.join(overrides) or 'none'}; top-level names: {known})"

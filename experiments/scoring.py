@@ -71,8 +71,8 @@ class Validation:
             for clips in batches(store, count, self.config.batch, name):
                 for metric, value in self._score_batch(clips).items():
                     collected.setdefault(metric, []).append(value)
-        means = {m: float(np.nanmean(np.concatenate(v))) for m, v in collected.items()}
-        return {m: means[m] for m in CURVES if m in means}
+        curves = {m: np.concatenate(collected[m]) for m in CURVES if m in collected}
+        return {m: float(np.nanmean(values)) for m, values in curves.items()}
 
     def _score_batch(self, clips: EvaluationClips) -> dict[str, np.ndarray]:
         pairs = clips.labelled.flow.pairs

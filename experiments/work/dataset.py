@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
-import torch
 from flow3r.data.world.generate import generate_clips
 
 from experiments.assembly import choose_device
 from experiments.rundir import RunDirectory
 from experiments.spec import DatasetConfig
 from flow3r.config import from_mapping
+from flow3r.data.pairs import ordered_pairs
 from flow3r.data.store import LABEL_FIELDS, ClipStoreWriter, StoreLayout
 from flow3r.teachers.registry import make_teacher
 
 CHUNK = 32
-
-
-def ordered_pairs(frames: int) -> torch.Tensor:  # [N (N - 1), 2] int64
-    """All ordered pairs of different frames, source-major."""
-    return torch.tensor(list(itertools.permutations(range(frames), 2)), dtype=torch.int64)
 
 
 def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:

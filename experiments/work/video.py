@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from experiments.rundir import RunDirectory
-from experiments.work.dataset import ordered_pairs
 from flow3r.config import from_mapping
+from flow3r.data.pairs import ordered_pairs
 from flow3r.data.store import ClipStoreWriter, StoreLayout
 from flow3r.data.video import VideoConfig, build_video_clips
 
