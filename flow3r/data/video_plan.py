@@ -204,11 +204,20 @@ def _with_between(own: NDArray[np.int64], steps: int) -> list[int]:
 
 
 def _limit(clips: list[ClipPlan], wanted: int | None) -> list[ClipPlan]:
-    """At most `wanted` clips, by the hash of the name: spread, and nested in any larger count."""
+    """At most `wanted` clips: the same share of every file, and nested in any larger count.
+
+    Clips of a file are ranked by the hash of their names; lower ranks of all files come first.
+    """
     if wanted is None or wanted >= len(clips):
         return clips
-    kept = sorted(clips, key=lambda c: hashlib.sha256(c.name.encode()).digest())[:wanted]
-    names = {c.name for c in kept}
+    shuffled = sorted(clips, key=lambda c: hashlib.sha256(c.name.encode()).digest())
+    ranks: Counter[Path] = Counter()
+    ranked = []
+    for clip in shuffled:
+        ranked.append((ranks[clip.path], clip.name))
+        ranks[clip.path] += 1
+    ranked.sort(key=lambda item: item[0])  # stable: the hash decides within a rank
+    names = {name for _, name in ranked[:wanted]}
     return [c for c in clips if c.name in names]
 
 

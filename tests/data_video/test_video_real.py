@@ -27,6 +27,7 @@ def test_every_file_gives_clips_and_the_flow_explains_the_images():
     assert all(file["clips"] > 0 for file in everything.report()["files"])
     assert len(everything.report()["files"]) == 5
     plan = plan_clips(settings)
+    assert len({c.path for c in plan.clips}) == 5
     before, after = 0.0, 0.0
     for clip in read_clips(plan, PAIRS):
         assert clip.images.shape == (4, 3, 64, 64)
