@@ -16,7 +16,7 @@ from experiments.spec import RunSpec
 from experiments.stages import chance_stage
 from flow3r.data.clip import EvaluationClips
 from flow3r.data.store import ClipStore
-from flow3r.evaluation.benchmark import BenchmarkResult, collect, evaluate_benchmark, evaluating
+from flow3r.evaluation.benchmark import collect, evaluate_benchmark, evaluating
 from flow3r.evaluation.flow import flow_metrics
 from flow3r.evaluation.predictions import save_predictions
 from flow3r.evaluation.score import pose_metrics
@@ -93,6 +93,7 @@ def evaluate_run(
     model: Flow3r,
     device: torch.device,
     stop: Callable[[], bool],
+    on_progress: Callable[[], None] = lambda: None,
 ) -> bool:
     """Score the trained model on every test benchmark; False when stopped in between."""
     records = {}
@@ -103,10 +104,17 @@ def evaluate_run(
         predict = predictor(model, parsed.training.precision, device)
         clips = batches(store, len(store), parsed.evaluation.batch, name)
         result = evaluate_benchmark(predict, clips, modules=(model,))
-        chance = read_json(_chance_path(spec, name, directory.output_dir))
+        chance = chance_of(spec, name, directory.output_dir)
         records[name] = result.record(store.fingerprint, chance)
-        _export(directory, name, store, result, parsed)
-        directory.update()
+        path = directory.path / "predictions" / f"{name}.npz"
+        save_predictions(path, result.predictions, identity(directory, store, parsed))
+        on_progress()
+    write_evaluation(directory, parsed, records)
+    return True
+
+
+def write_evaluation(directory: RunDirectory, parsed: RunSpec, records: dict[str, Any]) -> None:
+    """Write evaluation.json."""
     write_json(
         directory.path / "evaluation.json",
         {
@@ -116,20 +124,17 @@ def evaluate_run(
             "benchmarks": records,
         },
     )
-    return True
 
 
-def _export(
-    directory: RunDirectory, name: str, store: ClipStore, result: BenchmarkResult, parsed: RunSpec
-) -> None:
-    identity = {
+def identity(directory: RunDirectory, store: ClipStore, parsed: RunSpec) -> dict[str, str]:
+    """What exported predictions belong to."""
+    return {
         "run": directory.path.name,
         "step": str(parsed.training.total_steps),
         "data": store.fingerprint,
     }
-    path = directory.path / "predictions" / f"{name}.npz"
-    save_predictions(path, result.predictions, identity)
 
 
-def _chance_path(spec: dict[str, Any], benchmark: str, output_dir: Path) -> Path:
-    return output_dir / "stages" / chance_stage(spec, benchmark).id / "chance.json"
+def chance_of(spec: dict[str, Any], benchmark: str, output_dir: Path) -> dict[str, float]:
+    """The scores of the best constant prediction, from their stage."""
+    return read_json(output_dir / "stages" / chance_stage(spec, benchmark).id / "chance.json")

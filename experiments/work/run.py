@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 
 import torch
@@ -20,7 +21,7 @@ from experiments.scoring import Validation, evaluate_run
 from experiments.spec import RunSpec, parse_spec
 from flow3r.data.mixing import BatchPlan
 from flow3r.data.pool import Pool
-from flow3r.files import write_json
+from flow3r.files import read_json, write_json
 from flow3r.formulations.assembled import Flow3r
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
@@ -52,7 +53,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     save_weights(model, directory.path / "checkpoint" / WEIGHTS)
     directory.update(stage="evaluate", step=parsed.training.total_steps)
     _write_memory(directory, device)
-    return evaluate_run(directory, spec, parsed, model, device, stop)
+    return evaluate_run(directory, spec, parsed, model, device, stop, on_progress=directory.update)
 
 
 def _loader(parsed: RunSpec, pools: dict[str, Pool], device: torch.device) -> BatchLoader:
@@ -88,13 +89,9 @@ def _count(module: torch.nn.Module) -> int:
 
 def _write_memory(directory: RunDirectory, device: torch.device) -> None:
     """Add the peak memory of training to the provenance: device memory, or resident on a CPU."""
-    from flow3r.files import read_json
-
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device)
     else:
-        import resource
-
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     path = directory.path / "provenance.json"
     write_json(path, {**read_json(path), "peak_memory_bytes": peak})
