@@ -35,6 +35,8 @@ from flow3r.geometry.camera import pixel_grid, unproject
 POSE_DRAWS = 64
 PLACED = 2
 """Of the poses, only the first of the list place points."""
+QUERIES = 256
+"""Nearest neighbours sought per clip: a mean over a whole benchmark needs fewer than a scene."""
 
 
 def chance_scores(benchmark: EvaluationClips, validation: EvaluationClips) -> dict[str, float]:
@@ -120,7 +122,7 @@ def _keep_best(
 
 
 def _geometry(points: np.ndarray, motion: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:
-    return geometry_metrics(_repeat(points, truth), _repeat(motion, truth), truth)
+    return geometry_metrics(_repeat(points, truth), _repeat(motion, truth), truth, QUERIES)
 
 
 def _flow(target_px: np.ndarray, truth: Truth) -> dict[str, np.ndarray]:

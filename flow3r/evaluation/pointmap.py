@@ -7,7 +7,7 @@ distance of the valid true points to the first camera.
 
 Chamfer distance and f-score work on a sample of a clip's valid pixels: a random permutation that
 depends on their number only, of which the first `TREE_POINTS` are searched and the first
-`QUERY_POINTS` ask for their nearest neighbour. Predicted and true points of the same pixels are
+`queries` (`QUERY_POINTS`) ask for their nearest neighbour. Predicted and true points of the same pixels are
 taken, so that a perfect prediction scores 0 and 100.
 """
 
@@ -40,6 +40,7 @@ def pointmap_metrics(
     valid: np.ndarray,  # [M, N, H, W] bool, true points that exist
     moving: np.ndarray,  # [M, N, H, W] bool
     origin: np.ndarray,  # [M, 3] true position of the first camera
+    queries: int = QUERY_POINTS,
 ) -> dict[str, np.ndarray]:
     """`pointmap_mse` (and `_moving`, `_static`), `chamfer` and `f_score_5` per clip, each [M].
 
@@ -57,12 +58,14 @@ def pointmap_metrics(
     error = ((aligned - target) ** 2).sum(axis=-1)
     known = valid & np.isfinite(unit[:, 0])
     values = split_means("pointmap_mse", error, known, moving)
-    nearest = [nearest_metrics(a[k], t[k]) for a, t, k in zip(aligned, target, known)]
+    nearest = [nearest_metrics(a[k], t[k], queries) for a, t, k in zip(aligned, target, known)]
     chamfer, f_score = np.array(nearest, dtype=np.float64).reshape(clips, 2).T
     return {**values, "chamfer": chamfer, "f_score_5": f_score}
 
 
-def nearest_metrics(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def nearest_metrics(
+    predicted: np.ndarray, truth: np.ndarray, queries: int = QUERY_POINTS
+) -> tuple[float, float]:
     """Chamfer distance and f-score (percent) of two corresponding point sets [K, 3].
 
     Chamfer is the mean of accuracy (predicted to true, mean nearest-neighbour distance) and
@@ -73,7 +76,7 @@ def nearest_metrics(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, fl
     if count == 0:
         return np.nan, np.nan
     order = numpy_generator(0, "evaluation/nearest", count).permutation(count)
-    searched, asking = order[:TREE_POINTS], order[:QUERY_POINTS]
+    searched, asking = order[:TREE_POINTS], order[:queries]
     accuracy = _tree(truth[searched]).query(predicted[asking])[0]
     completeness = _tree(predicted[searched]).query(truth[asking])[0]
     precision = float((accuracy < F_SCORE_THRESHOLD).mean())

@@ -11,7 +11,7 @@ from flow3r.data.clip import EvaluationClips
 from flow3r.errors import DataError
 from flow3r.evaluation.flow import flow_metrics
 from flow3r.evaluation.names import METRICS
-from flow3r.evaluation.pointmap import depth_metrics, pointmap_metrics, to_world
+from flow3r.evaluation.pointmap import QUERY_POINTS, depth_metrics, pointmap_metrics, to_world
 from flow3r.evaluation.predictions import ClipPredictions
 from flow3r.evaluation.relative_pose import relative_pose_metrics
 from flow3r.evaluation.trajectory import trajectory_metrics
@@ -57,9 +57,12 @@ def pose_metrics(world_from_camera: np.ndarray, truth: Truth) -> dict[str, np.nd
 
 
 def geometry_metrics(
-    local_points: np.ndarray, world_from_camera: np.ndarray, truth: Truth
+    local_points: np.ndarray,
+    world_from_camera: np.ndarray,
+    truth: Truth,
+    queries: int = QUERY_POINTS,
 ) -> dict[str, np.ndarray]:
-    """Pointmap and depth metrics, [M] each."""
+    """Pointmap and depth metrics, [M] each; `queries` nearest neighbours per clip are sought."""
     return {
         **pointmap_metrics(
             to_world(local_points, world_from_camera),
@@ -67,6 +70,7 @@ def geometry_metrics(
             truth.depth > 0,
             truth.moving,
             truth.world_from_camera[:, 0, :3, 3],
+            queries,
         ),
         **depth_metrics(local_points[..., 2], truth.depth, truth.moving),
     }

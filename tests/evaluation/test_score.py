@@ -138,4 +138,4 @@ def test_a_benchmark_is_scored_in_seconds(make_clips):
     torch.set_num_threads(1)
     start = time.process_time()
     score_clips(predictions, clips)
-    assert time.process_time() - start < 6.0
+    assert time.process_time() - start < 12.0  # 3 s on an idle core; room for a busy machine
