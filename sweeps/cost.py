@@ -29,7 +29,7 @@ class CostModel:
     failing that, runs of the same formulation and the same size of training."""
 
     def __init__(self, estimates: dict[str, float]) -> None:
-        """`estimates`: seconds per kind ("run", "pretrain", ...) from the profile."""
+        """`estimates` of the profile: seconds per kind, or per clip as `<kind>_per_clip`."""
         self._estimates = estimates
         self._exact: dict[str, list[float]] = {}
         self._similar: dict[str, list[float]] = {}
@@ -61,6 +61,9 @@ class CostModel:
                 return Cost(statistics.median(seconds), MEASURED)
         if job.kind in self._estimates:
             return Cost(self._estimates[job.kind], ESTIMATE)
+        per_clip, clips = self._estimates.get(f"{job.kind}_per_clip"), job.spec.get("count")
+        if per_clip is not None and clips is not None:
+            return Cost(per_clip * clips, ESTIMATE)
         return Cost(None, UNKNOWN)
 
 

@@ -16,7 +16,7 @@ from sweeps.console import PlainConsole, make_console
 from sweeps.cost import CostModel
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger
-from sweeps.executors.resources import local_slots
+from sweeps.executors.resources import Slot, local_slots
 from sweeps.executors.slots import LocalExecutor, Policy
 from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
 from sweeps.locks import locked
@@ -34,7 +34,7 @@ def preview_sweep(options: Options) -> str:
     plan = make_plan(options)
     jobs = plan_jobs(plan, options.output_dir)
     costs = make_costs(plan, options.output_dir)
-    return preview(plan, jobs, costs, _slot_count(options, plan), options.output_dir)
+    return preview(plan, jobs, costs, len(_slots(options, plan)), options.output_dir)
 
 
 def run_sweep(options: Options) -> int:
@@ -89,7 +89,7 @@ def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
     finished = {job.id for job in jobs if states.state_of(job.directory) == states.DONE}
     runs = [job for job in jobs if job.is_run]
     costs = make_costs(plan, options.output_dir)
-    slots = _slot_count(options, plan)
+    slots = len(_slots(options, plan))
 
     def snapshot(ledger: Ledger) -> Snapshot:
         return take_snapshot(runs, ledger, costs, slots)
@@ -114,9 +114,8 @@ def _executor(
     policy = Policy(retries=options.retries)
     observer = _Learning(console, costs)
     if options.launcher == "inline":
-        return inline_executor(jobs, observer, dict(plan.runtime), policy)
-    slots = local_slots(options.slots, plan.runtime["device"])
-    return LocalExecutor(jobs, slots, observer, dict(plan.runtime), policy)
+        return inline_executor(jobs, _slots(options, plan), observer, dict(plan.runtime), policy)
+    return LocalExecutor(jobs, _slots(options, plan), observer, dict(plan.runtime), policy)
 
 
 class _Learning:
@@ -132,10 +131,9 @@ class _Learning:
         self._ended(job, outcome)
 
 
-def _slot_count(options: Options, plan: Plan) -> int:
-    if options.launcher == "inline":
-        return 1
-    return len(local_slots(options.slots, plan.runtime["device"]))
+def _slots(options: Options, plan: Plan) -> list[Slot]:
+    count = 1 if options.launcher == "inline" else options.slots
+    return local_slots(count, plan.runtime["device"], plan.runtime["threads"])
 
 
 def _exit_code(ledger: Ledger) -> int:

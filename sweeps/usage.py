@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sweeps.options import CONFIGS, available
 
 _TEXT = """\
@@ -21,7 +23,7 @@ Options
   tracking=true           project the runs to MLflow while they train
   tracking_uri=URI        default: sqlite:///<output_dir>/mlflow.db
 Overrides
-  name=value              any setting of the run config that the arms do not vary,
+  name=value              any setting of the run config that the arms do not set,
                           e.g. training.clip=0.5 or runtime.device=cpu
 
 The same command again continues where the last one stopped: finished runs are kept, half-done
@@ -46,16 +48,17 @@ def usage() -> str:
 
 
 def _listing(group: str) -> str:
-    lines = [f"  {name:<22}  {_first_comment(group, name)}".rstrip() for name in available(group)]
+    lines = [f"  {name:<12}  {_first_comment(group, name)}".rstrip() for name in available(group)]
     return "\n".join(lines) + ("\n" if lines else "")
 
 
 def _first_comment(group: str, name: str) -> str:
-    """What the config file says about itself in its first comment."""
+    """What the config file says about itself: the first sentence of its first comment."""
+    comment: list[str] = []
     for line in (CONFIGS / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
-        comment = line.removeprefix("#").strip()
-        if line.startswith("#") and comment and not comment.startswith("@"):
-            return comment if len(comment) <= 76 else comment[:73] + "..."
-        if line and not line.startswith("#"):
+        if not line.startswith("#"):
             break
-    return ""
+        text = line.removeprefix("#").strip()
+        if text and not text.startswith("@"):
+            comment.append(text)
+    return re.split(r"(?<=[.?])\s", " ".join(comment), maxsplit=1)[0]

@@ -57,23 +57,27 @@ def visible_gpus() -> list[str]:
     return [str(i) for i, line in enumerate(_gpu_lines(listing.stdout))]
 
 
-def local_slots(requested: int | None, device: str) -> list[Slot]:
-    """One slot per GPU, or one per core with one thread each where there is no GPU.
+def local_slots(requested: int | None, device: str, threads: int = 1) -> list[Slot]:
+    """One slot per GPU, or one per `threads` cores where there is no GPU.
 
-    `requested` overrides the number; with GPUs, slots then share them in turn.
+    `requested` overrides the number; with GPUs, slots then share them in turn. `device` is that of
+    the run config: auto, cpu, cuda, or cuda:<n> for all runs on that one GPU.
     """
     cores = available_cores()
+    if device.startswith("cuda:"):
+        count = requested or 1
+        return [Slot(i, max(1, cores // count), device.removeprefix("cuda:")) for i in range(count)]
     gpus = [] if device == "cpu" else visible_gpus()
-    count = requested or (len(gpus) if gpus else cores)
     if not gpus:
+        count = requested or max(1, cores // threads)
         hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-        # Always one thread, also with fewer slots than cores: the number of threads may change the
-        # last bits of a result, and a run must not depend on how many others ran beside it.
-        return [Slot(i, 1, None, hidden) for i in range(count)]
-    threads = max(1, cores // count)
+        # As many threads as the config says, also with idle cores: the number of threads may change
+        # the last bits of a result, and a run must not depend on how many others ran beside it.
+        return [Slot(i, threads, None, hidden) for i in range(count)]
+    count = requested or len(gpus)
     return [
-        Slot(i, threads, gpus[i % len(gpus)], {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
-        for i in range(count)
+        Slot(i, max(1, cores // count), gpu, {"CUDA_VISIBLE_DEVICES": gpu})
+        for i, gpu in enumerate((gpus * count)[:count])
     ]
 
 
