@@ -136,8 +136,8 @@ def order_sentence(summary: Summary, benchmark: str, name: str = METRICS[0]) -> 
     whole = "is" if len(same) == total else "is not"
     return (
         f"The paper's order of the formulations on {benchmark} {metric(name).label} {whole} "
-        f"reproduced: {len(same)} of {total} published pairwise orderings hold here, "
-        f"{len(reversed_)} are reversed, {len(undecided)} are undecided ({detail})."
+        f"reproduced: {len(same)} of {total} published pairwise orderings hold here "
+        f"({detail})."
     )
 
 

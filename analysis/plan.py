@@ -64,6 +64,11 @@ class Plan:
                 return arm
         raise DataError(f"arm {name!r} is not in the plan; it has {[a.name for a in self.arms]}")
 
+    def on_curve(self, arm: Arm) -> bool:
+        """Whether the arm is a point of the scaling curve (yardsticks stand beside it)."""
+        prefix = self.scaling_prefix
+        return prefix is not None and arm.name.startswith(prefix) and not arm.yardstick
+
 
 def plan_path(output_dir: Path, sweep: str) -> Path:
     """Where the plan of a sweep lies."""

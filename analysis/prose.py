@@ -21,6 +21,8 @@ from analysis.tables import Table, to_markdown
 CAPTIONS = {
     "scaling": "Scores against the number of unlabelled clips (log axis, 0 included), with 95 % "
     "intervals. Dashed lines and their bands: the yardstick arms.",
+    "gain": "The same as paired differences to the smallest count: what seeds and scenes have in "
+    "common cancels, so these intervals, not the ones above, say whether the curve rises.",
     "differences": "Paired differences to the baseline with 95 % intervals. The arrow in each "
     "title is the metric's better direction.",
     "scenes": "Each point is one test scene, averaged over the shared seeds.",
@@ -151,6 +153,9 @@ def _conditions(records: Records) -> str:
         f"- Arms: {', '.join(scored_arms(records))}; baseline: {plan.baseline}.",
         f"- Seeds: {_listed(trained['seed'])}. A seed fixes the head's initial weights, the "
         "order of the data and every other random draw, the same in every arm.",
+        "- Labels: the clips counted as labelled are those of the target domain. The shared "
+        "initialisation, and the replayed clips where the recipe has them, use labelled clips of "
+        "a separate source domain on top, the same in every arm.",
         f"- {_budget('optimiser steps', trained, 'step')}",
         f"- {_budget('clips per step', trained, 'clips_per_step')}",
     ]
@@ -214,12 +219,12 @@ def _limits(records: Records) -> str:
 def _published(records: Records) -> str:
     if records.plan.scaling_prefix is not None:
         header = ("labelled", "unlabelled", *(heading(name) for name in published.METRICS))
-        rows = [(labelled, str(count), *map(str, v)) for labelled, count, v in published.SCALING]
+        rows = [(labelled, str(count), *_shown(v)) for labelled, count, v in published.SCALING]
         tables = [Table("", header, tuple(rows))]
     else:
         header = ("variant", *(heading(name) for name in published.METRICS))
         tables = [
-            Table("", (f"{name} variant", *header[1:]), tuple((k, *map(str, v)) for k, v in t))
+            Table("", (f"{name} variant", *header[1:]), tuple((k, *_shown(v)) for k, v in t))
             for name, t in ((n, tuple(t.items())) for n, t in published.FORMULATIONS.items())
         ]
     intro = (
@@ -231,6 +236,14 @@ def _published(records: Records) -> str:
         "values and distances cannot."
     )
     return "\n\n".join([note, *(to_markdown(table) for table in tables)])
+
+
+def _shown(values: Sequence[float]) -> list[str]:
+    """With the digits of the paper: two for percentages, three for distances."""
+    return [
+        f"{value:.{2 if metric(name).unit == '%' else 3}f}"
+        for name, value in zip(published.METRICS, values)
+    ]
 
 
 def _provenance(records: Records) -> str:

@@ -15,6 +15,9 @@ import sys
 if __name__ == "__main__":
     # Python puts this file's folder first, where statistics.py would hide the standard module.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if {"-h", "--help"} & set(sys.argv[1:]):  # answered before the imports that take seconds
+        print(__doc__.strip())
+        sys.exit(0)
 
 import shutil
 from collections.abc import Sequence
@@ -35,6 +38,7 @@ from analysis.summary import Summary, lookup, summarise
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import write_json, write_text
 
+CURVES = ("rra_15", "rta_30", "auc_30")
 FOREST = ("rra_15", "rta_30", "auc_30", "pointmap_mse")
 SETTINGS = {"sweep": None, "output_dir": "outputs"}
 
@@ -117,11 +121,12 @@ def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str,
     drawn: dict[str, Any] = {}
     benchmarks, plan = records.benchmarks(), records.plan
     if plan.scaling_prefix is not None and curve_arms(records):
-        wanted = [(b, m) for b in benchmarks for m in ("rra_15", "rta_30", "auc_30")]
+        wanted = [(b, m) for b in benchmarks for m in CURVES]
         curves = [scaling_curve(records, summary.arms, b, m) for b, m in wanted]
         curves = [curve for curve in curves if len(curve.points)]
         if curves:
             drawn["scaling"] = figures.scaling_figure(records, curves)
+            drawn["gain"] = figures.gain_figure(records, curves)
     metrics = [m for m in FOREST if (summary.comparisons["metric"] == m).any()]
     if metrics and (summary.comparisons["baseline"] == plan.baseline).any():
         drawn["differences"] = figures.forest_figure(records, summary, metrics)
@@ -133,7 +138,7 @@ def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str,
     if metrics:
         drawn["scenes"] = figures.scene_figure(records, **keys, metrics=metrics)
     curves_table = learning_curves(records)
-    learning = figures.learning_figure(records, curves_table, _curve_choice(curves_table))
+    learning = figures.learning_figure(records, curves_table, curve_choice(curves_table))
     if learning is not None:
         drawn["learning"] = learning
     paths = {name: save_figure(figure, folder / name)[0] for name, figure in drawn.items()}
@@ -142,14 +147,13 @@ def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str,
     return paths
 
 
-def _curve_choice(curves: pd.DataFrame) -> list[str]:
+def curve_choice(curves: pd.DataFrame) -> list[str]:
     """The training loss and the validation curves of the headline metrics."""
     recorded = set(curves["metric"])
-    validation = sorted(
-        (name for name in recorded if name.startswith("validation/")),
-        key=lambda name: (name.rsplit("/", 1)[0], name),
+    wanted = sorted(
+        (n for n in recorded if n.startswith("validation/") and n.rsplit("/", 1)[-1] in CURVES),
+        key=lambda name: (name.rsplit("/", 1)[0], CURVES.index(name.rsplit("/", 1)[-1])),
     )
-    wanted = [m for m in validation if m.rsplit("/", 1)[-1] in ("rra_15", "rta_30", "auc_30")]
     return ["train/loss", *wanted]
 
 
@@ -179,9 +183,6 @@ def parse_settings(arguments: Sequence[str]) -> dict[str, str]:
 
 def main(arguments: Sequence[str]) -> int:
     """The command; returns its exit status."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(__doc__.strip())
-        return 0
     try:
         settings = parse_settings(arguments)
         summary = write_report(Path(settings["output_dir"]), settings["sweep"])

@@ -13,36 +13,35 @@ import pandas as pd
 
 from analysis.plan import Arm
 from analysis.records import Records, score_matrices
-from analysis.statistics import RESAMPLES, Estimate, estimate
-from analysis.summary import scored_arms
+from analysis.statistics import Estimate, estimate
+from analysis.summary import compare, scored_arms
 from flow3r.errors import DataError
 
 
 @dataclass(frozen=True)
 class ScalingCurve:
     """points: count, arm, mean, low, high, seeds, in order of count; yardsticks: arm, mean, low,
-    high, seeds. gain: largest count - smallest count, paired. slope: per doubling of (1 + count).
-    The last two are None with fewer than two counts or no shared seed.
+    high, seeds. gains and yardstick_gains: the same columns for the paired difference to the
+    smallest count. gain: largest count - smallest count. slope: per doubling of (1 + count). The
+    last two are None with fewer than two counts or no shared seed.
     """
 
     benchmark: str
     metric: str
     points: pd.DataFrame
     yardsticks: pd.DataFrame
+    gains: pd.DataFrame
+    yardstick_gains: pd.DataFrame
     gain: Estimate | None
     slope: Estimate | None
 
 
 def curve_arms(records: Records) -> list[Arm]:
     """The arms on the curve that have a finished run, in order of their unlabelled clips."""
-    prefix = records.plan.scaling_prefix
-    if prefix is None:
+    if records.plan.scaling_prefix is None:
         raise DataError(f"sweep {records.plan.sweep!r} has no scaling axis in its plan")
-    arms = [
-        records.plan.arm(name)
-        for name in scored_arms(records)
-        if name.startswith(prefix) and not records.plan.arm(name).yardstick
-    ]
+    arms = [records.plan.arm(name) for name in scored_arms(records)]
+    arms = [arm for arm in arms if records.plan.on_curve(arm)]
     if any(arm.unlabelled_clips is None for arm in arms):
         raise DataError(f"an arm of the scaling curve does not state its unlabelled clips: {arms}")
     counts = [arm.unlabelled_clips for arm in arms]
@@ -65,12 +64,14 @@ def scaling_curve(
     yardsticks = rows.loc[marks, ["mean", "low", "high", "seeds"]].reset_index()
     gain = slope = None
     if len(arms) >= 2:
-        ends = np.zeros(len(arms))
-        ends[0], ends[-1] = -1.0, 1.0
-        gain = _contrast(records, arms, ends, benchmark, metric)
+        gain = compare(records, arms[-1].name, arms[0].name, benchmark, metric)
         counts = np.array([arm.unlabelled_clips for arm in arms], dtype=float)
         slope = _contrast(records, arms, slope_weights(counts), benchmark, metric)
-    return ScalingCurve(benchmark, metric, points, yardsticks, gain, slope)
+    first = arms[0].name if arms else None
+    gains, yardstick_gains = (
+        _gains(records, table, first, benchmark, metric) for table in (points, yardsticks)
+    )
+    return ScalingCurve(benchmark, metric, points, yardsticks, gains, yardstick_gains, gain, slope)
 
 
 def slope_weights(counts: np.ndarray) -> np.ndarray:
@@ -80,12 +81,27 @@ def slope_weights(counts: np.ndarray) -> np.ndarray:
     return centred / (centred**2).sum()
 
 
+def _gains(
+    records: Records, table: pd.DataFrame, first: str | None, benchmark: str, metric: str
+) -> pd.DataFrame:
+    """The table with every score replaced by its paired difference to the arm `first`."""
+    rows = []
+    for row in table.to_dict("records"):
+        found = None
+        if row["arm"] == first:
+            found = Estimate(0.0, 0.0, 0.0, row["seeds"], 0)
+        elif first is not None:
+            found = compare(records, row["arm"], first, benchmark, metric)
+        if found is not None:
+            values = {"mean": found.mean, "low": found.low, "high": found.high}
+            rows.append({**row, **values, "seeds": found.seeds})
+    return pd.DataFrame(rows, columns=table.columns, dtype=object)
+
+
 def _contrast(
     records: Records, arms: list[Arm], weights: np.ndarray, benchmark: str, metric: str
 ) -> Estimate | None:
-    """Weighted sum over arms, per seed and scene: whole runs are resampled, pairing is kept."""
-    used = [i for i, weight in enumerate(weights) if weight != 0.0]
-    names = [arms[i].name for i in used]
-    values, _, _ = score_matrices(records, names, benchmark, metric)  # [A, S, K]
-    contrast = np.einsum("a,ask->sk", weights[used], values)
-    return None if np.isnan(contrast).all() else estimate(contrast, resamples=RESAMPLES)
+    """Weighted sum over arms per seed and scene: whole runs are resampled, pairing is kept."""
+    values, _, _ = score_matrices(records, [arm.name for arm in arms], benchmark, metric)
+    contrast = np.einsum("a,ask->sk", weights, values)
+    return None if np.isnan(contrast).all() else estimate(contrast)

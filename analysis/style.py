@@ -4,10 +4,13 @@ colour-blind readers (Okabe and Ito 2008) and fixed per formulation, with a mark
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from analysis.plan import INITIALISATION, Plan
 
@@ -39,18 +42,30 @@ FIXED = {
     "flow-labelled": ("#CC79A7", "P"),
     INITIALISATION: ("#9A9A9A", "x"),
 }
+CURVE_STYLE = FIXED["flow-factored"]
 SPARE = ("#56B4E9", "#882255", "#117733", "#332288", "#999933", "#AA4499")
 SPARE_MARKERS = "<>hX*p"
 
 
 def arm_styles(plan: Plan) -> dict[str, tuple[str, str]]:
-    """Colour and marker of every arm; an arm without a fixed one takes the next spare."""
-    others = [arm.name for arm in plan.arms if arm.name not in FIXED]
+    """Colour and marker of every arm: the curve's shades, the fixed ones, then the spare ones."""
+    curve = [arm.name for arm in plan.arms if plan.on_curve(arm)]
+    others = [arm.name for arm in plan.arms if arm.name not in FIXED and arm.name not in curve]
     spare = {
         name: (SPARE[i % len(SPARE)], SPARE_MARKERS[i % len(SPARE_MARKERS)])
         for i, name in enumerate(others)
     }
-    return {arm.name: FIXED.get(arm.name) or spare[arm.name] for arm in plan.arms}
+    return {**FIXED, **spare, **_curve_styles(curve)}
+
+
+def _curve_styles(arms: list[str]) -> dict[str, tuple[str, str]]:
+    """Light to dark along a scaling curve."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    shades = colormaps["YlOrBr"]
+    positions = [0.35 + 0.6 * i / max(len(arms) - 1, 1) for i in range(len(arms))]
+    return {arm: (to_hex(shades(p)), CURVE_STYLE[1]) for arm, p in zip(arms, positions)}
 
 
 @contextmanager
@@ -63,13 +78,32 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write stem.png (200 dpi) and stem.pdf and close the figure."""
-    from matplotlib import pyplot as plt
+def new_figure(
+    rows: int, columns: int, height: float, sharey: bool = False
+) -> tuple[Figure, np.ndarray]:
+    """A page-wide figure and its axes [rows, columns]; height in inches. Call inside the style.
 
+    Made without pyplot, which would keep every figure alive and show it twice in a notebook.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    return figure, figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write stem.png (200 dpi) and stem.pdf."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
-    figure.savefig(paths[0])
-    figure.savefig(paths[1], metadata={"CreationDate": None})  # the same figure, the same file
-    plt.close(figure)
+    with figure_style():  # resolution and fonts are settings of saving, not of drawing
+        figure.savefig(paths[0])
+        figure.savefig(paths[1], metadata={"CreationDate": None})  # same figure, same file
     return paths
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG."""
+    buffer = io.BytesIO()
+    with figure_style():
+        figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
