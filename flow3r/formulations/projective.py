@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from flow3r.config import require, require_choice
@@ -80,4 +79,4 @@ class Projective(Formulation):
     def _clamp(self, target_px: Tensor, image_size: tuple[int, int]) -> Tensor:
         size = target_px.new_tensor([image_size[1], image_size[0]])
         low, high = -self.options.limit * size, (1.0 + self.options.limit) * size
-        return torch.minimum(torch.maximum(target_px, low), high)
+        return target_px.clamp(low, high)

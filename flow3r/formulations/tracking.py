@@ -2,8 +2,8 @@
 
 Both frames' backbone features are projected and normalised, an all-pairs correlation volume at
 patch resolution gives a first flow by soft-argmax, a small recurrent update refines it from
-correlations looked up around the current target (RAFT), and a convex combination of neighbouring
-patches brings it to pixels. The head reads `latents.patches` only: neither the camera branch nor
+correlations looked up around the current target (RAFT), and bilinear interpolation with a learned
+correction brings it to pixels. The head reads `latents.patches` only: neither the camera branch nor
 the points branch gets a gradient from it.
 """
 
@@ -21,6 +21,7 @@ from flow3r.formulations.base import Formulation
 from flow3r.formulations.registry import register
 from flow3r.geometry.camera import pixel_grid
 from flow3r.model.config import ModelConfig
+from flow3r.model.heads import PixelHead
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
 
@@ -82,7 +83,9 @@ class MatchingHead(nn.Module):
         self.context = nn.Linear(width, 2 * hidden)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
         self.update = UpdateBlock(hidden, (2 * options.radius + 1) ** 2)
-        self.mask = nn.Linear(hidden, 9 * patch_size**2)
+        self.correction = PixelHead(hidden, 2, patch_size)
+        nn.init.zeros_(self.correction.proj.weight)
+        nn.init.zeros_(self.correction.proj.bias)
 
     def forward(self, patches: Tensor, pairs: Tensor, grid: tuple[int, int]) -> Tensor:
         """Features [B, N, L, D], pairs [P, 2] -> displacement in pixels [B, P, H, W, 2]."""
@@ -109,15 +112,14 @@ class MatchingHead(nn.Module):
         return (correlation * self.log_scale.exp()).softmax(dim=-1) @ centres
 
     def _upsample(self, flow: Tensor, state: Tensor, grid: tuple[int, int]) -> Tensor:
-        """[B*P, L, 2] -> [B*P, H, W, 2]: each pixel a convex combination of the 3x3 patches."""
-        size = self.patch_size
-        weight = self.mask(state).unflatten(-1, (size * size, 9)).softmax(dim=-1)
+        """[B*P, L, 2] at patch centres -> [B*P, H, W, 2]: bilinear, plus a correction per pixel.
+
+        RAFT's convex combination of 3x3 patches cannot leave their hull and took most of this
+        head's time at small sizes (a softmax over nine for every pixel).
+        """
         maps = flow.transpose(1, 2).unflatten(2, grid)  # [B*P, 2, h, w]
-        padded = functional.pad(maps, (1, 1, 1, 1), mode="replicate")
-        around = functional.unfold(padded, 3).unflatten(1, (2, 9))  # [B*P, 2, 9, L]
-        pixels = weight @ around.permute(0, 3, 2, 1)  # [B*P, L, p*p, 2]
-        blocks = pixels.unflatten(1, grid).unflatten(3, (size, size))  # [B*P, h, w, p, p, 2]
-        return blocks.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        smooth = functional.interpolate(maps, scale_factor=self.patch_size, mode="bilinear")
+        return (smooth + self.correction(state, grid) * self.patch_size).permute(0, 2, 3, 1)
 
 
 class UpdateBlock(nn.Module):
