@@ -1,0 +1,57 @@
+"""Strict building of config dataclasses."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from flow3r.config import from_mapping, require, to_mapping
+from flow3r.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int
+    ratio: float = 0.5
+
+    def __post_init__(self):
+        require(self.size > 0, f"size={self.size} must be positive")
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    inner: Inner
+    many: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = field(default_factory=dict)
+    maybe: Inner | None = None
+
+
+def test_round_trip():
+    mapping = {
+        "name": "a",
+        "inner": {"size": 2},
+        "many": [{"size": 1, "ratio": 1}],
+        "named": {"x": {"size": 3}},
+    }
+    built = from_mapping(Outer, mapping)
+    assert built == Outer("a", Inner(2), (Inner(1, 1.0),), {"x": Inner(3)})
+    assert from_mapping(Outer, to_mapping(built)) == built
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nme": 1}, r"nme: unknown setting; valid settings are .*'name'"),
+        ({"inner": {"size": 1, "rato": 2}}, r"inner\.rato: unknown setting.*ratio"),
+        ({"inner": {}}, r"inner\.size: required"),
+        ({"inner": {"size": "2"}}, r"inner\.size='2': expected int, got str"),
+        ({"inner": {"size": True}}, r"inner\.size=True: expected int"),
+        ({"inner": {"size": -1}}, r"inner: size=-1 must be positive"),
+        ({"many": {"size": 1}}, r"many=.*expected a list"),
+        ({"many": [{"size": 1}, {"size": 1.5}]}, r"many\[1\]\.size=1.5"),
+        ({"named": {"x": 3}}, r"named\.x: expected a mapping"),
+    ],
+)
+def test_errors_name_the_place_and_the_choices(change, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Outer, {"name": "a", "inner": {"size": 1}} | change)
