@@ -10,12 +10,10 @@ from torch import Tensor
 
 from flow3r.data.world.config import WorldConfig
 from flow3r.data.world.pack import PackedScenes, pack
-from flow3r.data.world.raycast import cast_first
+from flow3r.data.world.render import pixel_grid, render
 from flow3r.data.world.scene import Scene
-from flow3r.data.world.select import select_scenes
-from flow3r.data.world.sensor import add_noise, gains, vignette
-from flow3r.data.world.shading import encode, shade
-from flow3r.data.world.surface import locate
+from flow3r.data.world.selection import select_scenes
+from flow3r.data.world.sensor import add_noise, gains
 from flow3r.data.world.truth import camera_rays, pair_truth
 from flow3r.errors import DataError
 
@@ -35,7 +33,8 @@ class GeneratedClip:
     """Pixels; the same for all frames."""
     world_from_camera: Tensor  # [N, 4, 4]
     objects: Tensor  # [N, H, W]
-    """int64; 0 = static structure (room, pictures, furniture), >= 1 = objects, stable over frames."""
+    """int64; 0 = static structure (room, pictures, furniture), >= 1 = objects, the same in all
+    frames."""
     moving: Tensor  # [N, H, W]
     """bool; pixels on moving objects."""
     scene: Scene = field(repr=False)
@@ -57,7 +56,7 @@ class GeneratedClip:
         frames, height, width = self.depth.shape
         if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < frames):
             raise DataError(f"pairs={index.tolist()}: frames are numbered 0 ... {frames - 1}")
-        group, directions, z = camera_rays(self.packed, _pixel_grid(height, width, device))
+        group, directions, z = camera_rays(self.packed, pixel_grid(height, width, device))
         distance = self.depth.reshape(frames, -1) / z
         point = group.origin.t()[:, :, None] + directions * distance
         source = index[:, 0]
@@ -87,7 +86,7 @@ def generate_clips(
     Raises DataError where no scene meets the configuration's ranges.
     """
     indices = [int(i) for i in indices]
-    rays = config.frames * config.height * config.width * config.supersample**2
+    rays = config.frames * config.height * config.width
     together = max(1, _RENDER_RAYS // rays)
     clips: list[GeneratedClip] = []
     for start in range(0, len(indices), _SELECT_TOGETHER):
@@ -99,29 +98,6 @@ def generate_clips(
     return clips
 
 
-def _pixel_grid(
-    height: int, width: int, device: torch.device | str, shift: tuple[float, float] = (0.0, 0.0)
-) -> Tensor:
-    """Pixel coordinates [2, H * W], row by row, moved by `shift` (x, y)."""
-    y, x = torch.meshgrid(
-        torch.arange(height, device=device, dtype=torch.float32) + shift[1],
-        torch.arange(width, device=device, dtype=torch.float32) + shift[0],
-        indexing="ij",
-    )
-    return torch.stack([x.reshape(-1), y.reshape(-1)])
-
-
-def _colour(
-    config: WorldConfig, packed: PackedScenes, pixels: Tensor, hits: tuple | None = None
-) -> Tensor:
-    """Linear radiance [3, G, R] through `pixels`."""
-    group, directions, _ = camera_rays(packed, pixels)
-    distance, slot = hits or cast_first(packed, group, directions)
-    surface = locate(packed, group, directions, distance, slot)
-    angle = 1.0 / (packed.intrinsics[group.scene, 0, 0] * config.supersample)
-    return shade(packed, group, directions, distance, surface, angle, config.shadow_lights)
-
-
 def _render(
     config: WorldConfig,
     seed: int,
@@ -131,15 +107,8 @@ def _render(
 ) -> list[GeneratedClip]:
     height, width, frames = config.height, config.width, config.frames
     packed = pack(scenes, height, width, device)
-    pixels = _pixel_grid(height, width, device)
-    group, directions, z = camera_rays(packed, pixels)
-    distance, slot = cast_first(packed, group, directions)
     gain = torch.stack([gains(config, seed, i) for i in indices]).to(device)  # [S, N, 3]
-    light = gain.view(-1, 3).t()[:, :, None] * vignette(config, pixels)  # [3, G, R]
-    if config.supersample == 1:
-        encoded = encode(_colour(config, packed, pixels, (distance, slot)) * light)
-    else:
-        encoded = _supersampled(config, packed, light)
+    encoded, distance, slot, z = render(config, packed, gain.view(-1, 3))
     images = encoded.view(3, len(scenes), frames, height, width).permute(1, 2, 0, 3, 4)
     shape = (len(scenes), frames, height, width)
     depth, slots = (distance * z).view(shape), slot.view(shape)
@@ -171,15 +140,3 @@ def _renumber(packed: PackedScenes, own: PackedScenes, s: int, slot: Tensor) -> 
         if kind in starts:
             table[start:end] = torch.arange(end - start) + starts[kind]
     return table.to(slot.device)[slot]
-
-
-def _supersampled(config: WorldConfig, packed: PackedScenes, light: Tensor) -> Tensor:
-    """Mean of supersample^2 colours per pixel, encoded [3, G, R]."""
-    n = config.supersample
-    offsets = [(i + 0.5) / n - 0.5 for i in range(n)]
-    total = torch.zeros_like(light)
-    for dy in offsets:
-        for dx in offsets:
-            pixels = _pixel_grid(config.height, config.width, light.device, (dx, dy))
-            total += encode(_colour(config, packed, pixels) * light)
-    return total / n**2

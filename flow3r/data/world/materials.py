@@ -57,3 +57,12 @@ def sample_material(
         colours = 0.8 * colours + 0.08
     row[COLOURS] = colours.reshape(-1)
     return row
+
+
+def refined(rows: list[Array], pixels: int) -> list[Array]:
+    """The same materials with features as small as images of `pixels` pixels can carry."""
+    factor = float(np.clip((64.0 / pixels) ** 0.5, 0.5, 1.0))
+    scaled = [row.copy() for row in rows]
+    for row in scaled:
+        row[SCALE] *= factor
+    return scaled

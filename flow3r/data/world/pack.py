@@ -97,27 +97,27 @@ def _blocks(scenes: list[Scene]) -> tuple[tuple[int, int, int], ...]:
 def _fill(arrays: _Arrays, s: int, scene: Scene, blocks: tuple, first_material: int) -> None:
     world_from_scene = np.linalg.inv(scene.cameras[0])
     next_slot = {kind: start for kind, start, _ in blocks}
-    slots, local, scene_from_body = [], [], []
-    for body in scene.bodies:
-        for part in body.parts:
-            k = next_slot[part.kind]
-            next_slot[part.kind] += 1
-            arrays.kind[s, k] = part.kind
-            arrays.half[s, k] = part.half
-            arrays.shape[s, k] = part.shape
-            arrays.identity[s, k] = body.identity
-            arrays.moving[s, k] = body.moving
-            arrays.material[s, k] = first_material + part.material
-            pose = np.eye(4)
-            pose[:3, 3] = part.centre
-            if part.rotation is not None:
-                pose[:3, :3] = part.rotation
-            slots.append(k)
-            local.append(pose)
-            scene_from_body.append(np.broadcast_to(body.pose, (len(scene.cameras), 4, 4)))
+    entries = [(body, part) for body in scene.bodies for part in body.parts]
+    slots = []
+    for _, part in entries:
+        slots.append(next_slot[part.kind])
+        next_slot[part.kind] += 1
     arrays.used[s, slots] = True
-    parts = np.stack(scene_from_body, 1) @ np.stack(local)[None]
-    arrays.pose[s][:, slots] = world_from_scene @ parts
+    arrays.kind[s, slots] = [part.kind for _, part in entries]
+    arrays.half[s, slots] = [part.half for _, part in entries]
+    arrays.shape[s, slots] = [part.shape for _, part in entries]
+    arrays.identity[s, slots] = [body.identity for body, _ in entries]
+    arrays.moving[s, slots] = [body.moving for body, _ in entries]
+    arrays.material[s, slots] = [first_material + part.material for _, part in entries]
+    local = np.tile(np.eye(4), (len(entries), 1, 1))
+    local[:, :3, 3] = [part.centre for _, part in entries]
+    for n, (_, part) in enumerate(entries):
+        if part.rotation is not None:
+            local[n, :3, :3] = part.rotation
+    body_pose = np.empty((len(scene.cameras), len(entries), 4, 4))
+    for n, (body, _) in enumerate(entries):
+        body_pose[:, n] = body.pose
+    arrays.pose[s][:, slots] = world_from_scene @ body_pose @ local
     arrays.pose[s][:, -1] = world_from_scene
     arrays.half[s, -1] = scene.room.half
     arrays.material[s, -FACES:] = first_material + np.arange(FACES)

@@ -49,4 +49,5 @@ def sample_colours(rng: np.random.Generator, palettes: tuple[str, ...]) -> np.nd
     colours = triples[rng.integers(len(triples))]
     brightness = rng.uniform(0.85, 1.12)
     tint = rng.normal(0.0, 0.02, size=(3, 3))
-    return np.clip(colours * brightness + tint, 0.04, 0.95) ** 2.2
+    muted = colours + 0.28 * (colours.mean(axis=1, keepdims=True) - colours)
+    return np.clip(muted * brightness + tint, 0.04, 0.95) ** 2.2

@@ -60,6 +60,17 @@ class Room:
     """[L, 6]: position, then colour times strength."""
     ambient: Array = field(default_factory=lambda: np.zeros(3))
 
+    def part_boxes(self) -> tuple[Array, Array, Array]:
+        """Of the resting parts: scene_from_part rotation [P, 3, 3], centre [P, 3], half [P, 3]."""
+        rotations, centres, halves = [], [], []
+        for body in self.bodies:
+            turn, place = body.pose[0, :3, :3], body.pose[0, :3, 3]
+            for part in body.parts:
+                rotations.append(turn if part.rotation is None else turn @ part.rotation)
+                centres.append(turn @ np.asarray(part.centre) + place)
+                halves.append(part.half)
+        return np.stack(rotations), np.stack(centres), np.array(halves)
+
     def add_material(self, row: Array) -> int:
         """Store a material; its index."""
         self.materials.append(row)

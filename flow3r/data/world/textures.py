@@ -1,6 +1,7 @@
 """Procedural textures in each part's own coordinates, so that they move with it.
 
-A family maps a point to (a, b, tone): the colour is base -> second by a, -> accent by b, times tone.
+A family maps a point to (a, b, tone): the colour goes from base to second by a, then to accent by
+b, and is multiplied by tone.
 Coordinates are in units of the material's feature size; `footprint` is the pixel's width there.
 """
 

@@ -25,7 +25,9 @@ def _transfer(packed: PackedScenes, scene: Tensor, source: Tensor, target: Tenso
 
 
 def camera_rays(packed: PackedScenes, pixels: Tensor) -> tuple[Group, Tensor, Tensor]:
-    """Rays through `pixels` [2, R] of every frame, groups ordered scene by scene.
+    """Rays through `pixels` of every frame, groups ordered scene by scene.
+
+    `pixels` is [2, R], the same for all groups, or [2, G, R].
 
     Returns the groups (G = S * N), unit world directions [3, G, R], and the z component [G, R] of
     the unit direction in camera coordinates (depth = distance * z).

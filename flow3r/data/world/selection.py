@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from flow3r.data.world.cameras import draw_path
 from flow3r.data.world.config import WorldConfig
-from flow3r.data.world.domains import DOMAINS
+from flow3r.data.world.domains import DOMAINS, Domain
 from flow3r.data.world.layout import add_lamps, draw_room
+from flow3r.data.world.materials import refined
 from flow3r.data.world.motion import draw_movers
 from flow3r.data.world.pack import PackedScenes, pack
 from flow3r.data.world.raycast import cast_first
@@ -71,16 +72,24 @@ def judge(packed: PackedScenes, config: WorldConfig) -> Verdict:
     return Verdict(covisibility, moving, near)
 
 
+def _few_palettes(rng: np.random.Generator, domain: Domain) -> Domain:
+    """The domain with three of its palettes: a room's things go together."""
+    chosen = rng.choice(len(domain.palettes), size=3, replace=False)
+    return replace(domain, palettes=tuple(domain.palettes[i] for i in chosen))
+
+
 def _draw(rng: np.random.Generator, config: WorldConfig) -> list[Scene]:
     """Candidates that share one room."""
-    domain = DOMAINS[config.domain]
+    domain = _few_palettes(rng, DOMAINS[config.domain])
+    pixels = max(config.height, config.width)
     resting = int(rng.integers(2, 4)) if not config.dynamic else 1
-    room = draw_room(rng, domain, max(config.height, config.width), resting, 5)
+    room = draw_room(rng, domain, pixels, resting, 5)
     add_lamps(rng, room, *config.lights)
+    boxes = room.part_boxes()
     found: list[Scene] = []
     for _ in range(_PATH_TRIES):
         field_of_view = float(np.radians(rng.uniform(*config.field_of_view)))
-        path = draw_path(rng, room, config)
+        path = draw_path(rng, room, boxes, field_of_view, config)
         if path is None:
             continue
         own = Room(room.half, room.bodies, list(room.materials), room.lamps, room.ambient)
@@ -88,6 +97,7 @@ def _draw(rng: np.random.Generator, config: WorldConfig) -> list[Scene]:
         if config.dynamic:
             movers = draw_movers(rng, own, path, field_of_view, domain, config)
         if movers is not None:
+            own.materials = refined(own.materials, pixels)
             found.append(Scene(own, movers, path, field_of_view))
         if len(found) == _CANDIDATES:
             break
