@@ -55,8 +55,8 @@ LAZY_ONLY = {
     "omegaconf": ("experiments/compose.py", "sweeps/"),
     "IPython": ("analysis/display.py",),
 }
-"""Heavy or optional: only inside functions (a library user or a bare GPU machine may lack them), and
-only in files that begin like this."""
+"""Heavy or optional: only inside functions (a library user or a bare GPU machine may lack them),
+and only in files that begin like this."""
 
 BARE_ENTRY_POINTS = ("experiments.train", "experiments.stage", "experiments.execute")
 """A training process needs only what flow3r needs."""

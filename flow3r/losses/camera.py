@@ -25,8 +25,10 @@ class RelativePoses:
 def relative_poses(prediction: Aligned, target: Target) -> RelativePoses:
     """camera_i_from_camera_j for every ordered pair i != j."""
     frames = target.world_from_camera.shape[1]
-    pairs = [(i, j) for i in range(frames) for j in range(frames) if i != j]
-    i, j = [a for a, _ in pairs], [b for _, b in pairs]
+    # Row-major N x N without its diagonal, built on the device (no host synchronisation).
+    flat = torch.arange(1, frames * frames, device=target.count.device)
+    flat = flat.reshape(frames - 1, frames + 1)[:, :-1].flatten()
+    i, j = flat // frames, flat % frames
     predicted, labelled = prediction.world_from_camera, target.world_from_camera
     return RelativePoses(
         relative_pose(predicted[:, i], predicted[:, j]),
