@@ -8,9 +8,11 @@ losses are nothing but elementwise kernels. Masks are multiplied in for the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from flow3r.data.clip import LabelledClips
 from flow3r.geometry.camera import pixel_rays
@@ -80,7 +82,7 @@ def aligned_prediction(geometry: Geometry, target: Target, config: LossConfig) -
     """
     points = at_least_float32(geometry.local_points).movedim(-1, 0).contiguous()
     pose = at_least_float32(geometry.world_from_camera)
-    mean = (_length(points) * target.valid).sum(dim=(1, 2, 3)) / target.count.clamp_min(1)
+    mean = _MeanLength.apply(points, target.valid, target.count)
     mean = torch.where(target.count > 0, mean, 1.0).clamp_min(_TINY)
     scale = _sampled_scale(points, target, config.scale_samples)
     # `scale` fits the points before the division by `mean`; scale * mean fits them after it.
@@ -107,8 +109,25 @@ def _sampled_scale(points: Tensor, target: Target, samples: int) -> Tensor:
     return optimal_scale(p.movedim(0, -1), g.movedim(0, -1), w).abs()
 
 
+class _MeanLength(torch.autograd.Function):
+    """[B] mean norm of the valid points; the gradient p/|p| (zero at the origin) written out."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, valid: Tensor, count: Tensor) -> Tensor:
+        length = _length(points)
+        count = count.clamp_min(1)
+        ctx.save_for_backward(points, valid / (length * count[:, None, None, None]))
+        return (length * valid).sum(dim=(1, 2, 3)) / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        points, share = ctx.saved_tensors
+        return points * (share * gradient[:, None, None, None]), None, None
+
+
 def _length(points: Tensor) -> Tensor:
-    """[B, N, H, W] norm of points [3, B, N, H, W]; its gradient is zero at the origin."""
+    """[B, N, H, W] norm of points [3, B, N, H, W]."""
     x, y, z = points
     return torch.addcmul(torch.addcmul(x * x + _TINY**2, y, y), z, z).sqrt()
 
