@@ -18,7 +18,7 @@ from flow3r.data.world.truth import camera_rays, pair_truth
 from flow3r.errors import DataError
 
 _SELECT_TOGETHER = 16
-_RENDER_RAYS = 100_000  # colour rays rendered in one go
+_RENDER_RAYS = 60_000  # pixels rendered in one go: few enough for the processor's cache
 
 
 @dataclass(frozen=True)

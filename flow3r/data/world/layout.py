@@ -47,7 +47,7 @@ def add_lamps(rng: Rng, room: Room, fewest: int, most: int) -> None:
         power = rng.uniform(1.1, 1.9) if i == 0 else rng.uniform(0.4, 0.8)
         lamps[i, 3:] = power * np.array([1 + tint, 1.0, 1 - tint])
     room.lamps = lamps
-    level = rng.uniform(0.28, 0.55)
+    level = rng.uniform(0.22, 0.45)
     cool = rng.uniform(-0.08, 0.08)
     room.ambient = level * np.array([1 - cool, 1.0, 1 + cool])
 

@@ -82,6 +82,12 @@ def smooth(low: float, high: float, v: Tensor) -> Tensor:
     return w * w * (3.0 - 2.0 * w)
 
 
+def wave(phase: Tensor) -> Tensor:
+    """Nearly a sine of period 1, from parabolas (torch.sin may round by its place in a tensor)."""
+    s = 2.0 * (phase - phase.round())
+    return 4.0 * s * (1.0 - s.abs())
+
+
 def soft_step(v: Tensor, edge: float | Tensor, width: Tensor) -> Tensor:
     """0 below, 1 above `edge`, blended over a pixel's footprint `width`."""
     return ((v - edge) / width + 0.5).clamp_(0.0, 1.0)

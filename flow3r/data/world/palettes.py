@@ -44,10 +44,10 @@ PALETTES: dict[str, tuple[np.ndarray, ...]] = {
 
 
 def sample_colours(rng: np.random.Generator, palettes: tuple[str, ...]) -> np.ndarray:
-    """Three colours [3, 3] in linear light: a triple of one palette, slightly varied."""
+    """Three colours [3, 3] in linear light (display values squared): a triple of one palette, slightly varied."""
     triples = PALETTES[palettes[rng.integers(len(palettes))]]
     colours = triples[rng.integers(len(triples))]
     brightness = rng.uniform(0.85, 1.12)
     tint = rng.normal(0.0, 0.02, size=(3, 3))
     muted = colours + 0.28 * (colours.mean(axis=1, keepdims=True) - colours)
-    return np.clip(muted * brightness + tint, 0.04, 0.95) ** 2.2
+    return np.clip(muted * brightness + tint, 0.04, 0.95) ** 2

@@ -77,7 +77,7 @@ def _true_indices(mask: Tensor) -> Tensor:
 
 def _pairs(table: _Table, start: int, end: int, directions: Tensor, wanted: Tensor | None) -> tuple:
     """(flat group-and-part index, flat ray index) of the pairs that pass the cone test."""
-    groups, rays = directions.shape[1:]
+    rays = directions.shape[2]
     near = torch.bmm(table.axis[:, start:end], directions.transpose(0, 1))
     mask = near >= table.cosine[:, start:end, None]  # [G, k, R]
     if wanted is not None:

@@ -68,12 +68,13 @@ def _resample(config: WorldConfig, packed: PackedScenes, gain: Tensor, index: Te
     """Mean of supersample^2 samples, spread over the pixel, of the pixels `index` [G, E]."""
     n = config.supersample
     pixels = pixel_grid(config.height, config.width, index.device)[:, index]  # [2, G, E]
-    total = None
-    for j in range(n):
-        for i in range(n):
-            shift = torch.tensor([(i + 0.5) / n - 0.5, (j + 0.5) / n - 0.5], device=index.device)
-            colour = _colour(config, packed, pixels + shift[:, None, None], gain)[0]
-            total = colour if total is None else total + colour
+    steps = [(i + 0.5) / n - 0.5 for i in range(n)]
+    shifts = torch.tensor([(x, y) for y in steps for x in steps], device=index.device)
+    samples = (pixels[..., None] + shifts.t()[:, None, None]).flatten(2)  # [2, G, E * n^2]
+    colour = _colour(config, packed, samples, gain)[0].unflatten(2, (-1, n * n))
+    total = colour[..., 0]
+    for sample in range(1, n * n):
+        total = total + colour[..., sample]
     return total / n**2
 
 

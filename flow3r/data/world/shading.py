@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from flow3r.data.world.materials import GLOSS
@@ -74,5 +73,12 @@ def shade(
 
 
 def encode(linear: Tensor) -> Tensor:
-    """Display values in [0, 1]: highlights saturate softly, then the power 1 / 2.2."""
-    return (1.0 - torch.exp(-1.5 * linear)).clamp_(min=1e-5) ** (1.0 / 2.2)
+    """Display values in [0, 1]: Reinhard's curve with a white point, gamma 2, a mild S-curve.
+
+    No exp, sin or pow anywhere in the rendering: PyTorch's may round differently in the tail of a
+    tensor, and a pixel's colour must not depend on how many pixels are computed with it.
+    """
+    bright = 1.6 * linear
+    mapped = bright * (1.0 + bright / 6.25) / (1.0 + bright)
+    display = mapped.clamp_(1e-5, 1.0).sqrt()
+    return display + 0.7 * (display * display * (3.0 - 2.0 * display) - display)

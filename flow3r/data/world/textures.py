@@ -7,7 +7,6 @@ Coordinates are in units of the material's feature size; `footprint` is the pixe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from flow3r.data.world.noise import (
     smooth,
     soft_step,
     value_noise,
+    wave,
 )
 from flow3r.data.world.shapes import Triple
 
@@ -90,7 +90,7 @@ def plaid(spot: Spot) -> Mix:
     a = 0.5 + (0.5 * (warp + weft) - 0.5) * 1.5 * (0.4 + 0.6 * shown)
     line = torch.minimum(_edge_distance(spot.u / 1.7 + 0.3), _edge_distance(spot.v / 1.7 + 0.1))
     thread = 1.0 - soft_step(line, 0.05, spot.footprint.clamp(min=0.02))
-    fine = torch.sin(spot.u * 90.0) * torch.sin(spot.v * 90.0) * fade(0.07, spot.footprint)
+    fine = wave(spot.u * 14.0) * wave(spot.v * 14.0) * fade(0.07, spot.footprint)
     return a.clamp(0, 1), 0.8 * thread, _tone(spot, 0.35) * (1.0 + 0.12 * fine)
 
 
@@ -111,7 +111,7 @@ def wood(spot: Spot) -> Mix:
     along = (x + 7.0 * shift, y + 3.0 * shift, z * 0.35 + 9.0 * shift)
     warp = fbm(along, spot.footprint, 3)
     rings = (spot.u + 0.25 * spot.v + 1.4 * warp) * (1.6 + spot.variant)
-    a = 0.5 + 0.5 * torch.sin(2 * math.pi * rings) * fade(0.5, spot.footprint)
+    a = 0.5 + 0.5 * wave(rings) * fade(0.5, spot.footprint)
     gap = 1.0 - soft_step(0.6 * _edge_distance(spot.u / 0.6), 0.02, spot.footprint.clamp(min=0.02))
     tone = 1.0 + 0.5 * (shift - 0.5) * fade(0.6, spot.footprint) + 0.4 * (warp - 0.5)
     return 0.9 * a * (0.4 + 0.6 * warp), 0.25 * shift, tone * (1.0 - 0.6 * gap)
@@ -156,13 +156,13 @@ def canvas(spot: Spot) -> Mix:
 
 
 def stripes(spot: Spot) -> Mix:
-    wave = spot.u * 2.2 + 0.25 * torch.sin(spot.v * 2.4) + 0.5 * (value_noise(spot.solid) - 0.5)
-    i = wave.floor().to(torch.int64)
+    phase = spot.u * 2.2 + 0.25 * wave(spot.v * 0.38) + 0.5 * (value_noise(spot.solid) - 0.5)
+    i = phase.floor().to(torch.int64)
     width = (2.2 * spot.footprint).clamp(min=0.03)
-    edge = _edge_distance(wave)
+    edge = _edge_distance(phase)
     line = 1.0 - soft_step(edge, 0.09, width)
     a = 0.5 + (cell_value(i, i & 0, 1) - 0.5) * 1.6 * fade(0.7, spot.footprint)
-    dots = ((wave - wave.floor() - 0.5) ** 2 + (_edge_distance(spot.v * 2.0) * 0.9) ** 2).sqrt()
+    dots = ((phase - phase.floor() - 0.5) ** 2 + (_edge_distance(spot.v * 2.0) * 0.9) ** 2).sqrt()
     spot_of = (1.0 - soft_step(dots, 0.2, width)) * (cell_value(i, i & 0, 2) > 0.5)
     return a.clamp(0, 1), torch.maximum(line * 0.6, 0.9 * spot_of), _tone(spot, 0.4)
 
