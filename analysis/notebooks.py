@@ -159,7 +159,7 @@ SCALING = (
         "code-points",
         "for curve in curves:\n"
         '    show_text(f"{curve.benchmark}: {curve.metric}")\n'
-        '    show_text(curve.points.to_html(index=False, float_format="%.2f"))',
+        '    show_text(curve.points.to_html(index=False, float_format="{:.2f}".format))',
     ),
     ("md-learning", "## Learning curves and cost"),
     ("code-learning", LEARNING),

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,16 @@ class Records:
 
     def metrics(self, benchmark: str) -> list[str]:
         """The metrics with scores on a benchmark, in alphabetical order."""
-        rows = self.scores[self.scores["benchmark"] == benchmark]
-        return sorted(rows["metric"].unique())
+        return sorted(name for found, name in self.matrices if found == benchmark)
+
+    @cached_property
+    def matrices(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """(benchmark, metric) -> scores with rows (arm, seed) and columns scene."""
+        groups = self.scores.groupby(["benchmark", "metric"], observed=True)
+        return {
+            key: rows.pivot(index=["arm", "seed"], columns="scene", values="value")
+            for key, rows in groups
+        }
 
 
 def load_records(output_dir: Path, sweep: str) -> Records:
@@ -107,15 +116,11 @@ def score_matrices(
 
     NaN where a scene has no value in a run. Also returns the seeds and the scenes.
     """
-    rows = records.scores[
-        (records.scores["benchmark"] == benchmark)
-        & (records.scores["metric"] == metric)
-        & records.scores["arm"].isin(arms)
-    ]
-    tables = [
-        rows[rows["arm"] == arm].pivot(index="seed", columns="scene", values="value")
-        for arm in arms
-    ]
+    table = records.matrices.get((benchmark, metric))
+    if table is None:
+        return np.empty((len(arms), 0, 0)), [], []
+    present = table.index.get_level_values("arm")
+    tables = [table[present == arm].droplevel("arm").dropna(axis=1, how="all") for arm in arms]
     seeds = sorted(set.intersection(*(set(t.index) for t in tables)))
     scenes = sorted(set.intersection(*(set(t.columns) for t in tables)))
     values = [t.reindex(index=seeds, columns=scenes).to_numpy(dtype=float) for t in tables]

@@ -113,18 +113,21 @@ def bootstrap_means(values: np.ndarray, resamples: int = RESAMPLES) -> np.ndarra
     seeds, scenes = values.shape
     seed_counts, scene_counts = _resampling_counts(seeds, scenes, resamples)
     defined = ~np.isnan(values)
-    filled = np.where(defined, values, 0.0)
+    centre = np.nanmean(values)  # taken out, so that single precision is ample
+    filled = np.where(defined, values - centre, 0.0).astype(np.float32)
     means = np.empty(resamples)
     for start in range(0, resamples, CHUNK):
         part = slice(start, start + CHUNK)
-        weights = scene_counts[part].T.astype(np.float64)  # [K, chunk]
+        weights = scene_counts[:, part].astype(np.float32)  # [K, chunk]
         totals = filled @ weights  # [S, chunk]
-        amounts = float(scenes) if defined.all() else defined.astype(np.float64) @ weights
-        means[part] = _weighted_seed_mean(totals, amounts, seed_counts[part].T)
-    return means
+        amounts = np.float32(scenes) if defined.all() else defined.astype(np.float32) @ weights
+        means[part] = _weighted_seed_mean(totals, amounts, seed_counts[:, part])
+    return means + centre
 
 
-def _weighted_seed_mean(totals: np.ndarray, amounts: np.ndarray | float, counts: np.ndarray):
+def _weighted_seed_mean(
+    totals: np.ndarray, amounts: np.ndarray | np.float32, counts: np.ndarray
+) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         seed_means = totals / amounts  # [S, chunk], NaN where a seed has no scene left
         usable = np.isfinite(seed_means)
@@ -134,13 +137,18 @@ def _weighted_seed_mean(totals: np.ndarray, amounts: np.ndarray | float, counts:
 
 @lru_cache(maxsize=8)
 def _resampling_counts(seeds: int, scenes: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each seed [resamples, S] and scene [resamples, K] is drawn, for every metric."""
+    """How often each seed [S, resamples] and scene [K, resamples] is drawn, for every metric."""
     rng = np.random.default_rng([BOOTSTRAP_SEED, seeds, scenes])
     return _counts(rng, seeds, resamples), _counts(rng, scenes, resamples)
 
 
 def _counts(rng: np.random.Generator, size: int, resamples: int) -> np.ndarray:
-    draws = rng.integers(size, size=(resamples, size), dtype=np.int32)
-    draws += np.arange(resamples, dtype=np.int32)[:, None] * size
-    counts = np.bincount(draws.ravel(), minlength=resamples * size)
-    return counts.reshape(resamples, size).astype(np.uint16)
+    """Column r counts the `size` draws of resample r. A million draws are made at a time."""
+    counts = np.empty((size, resamples), dtype=np.uint16)
+    step = max(1, 1_000_000 // size)
+    for start in range(0, resamples, step):
+        number = min(step, resamples - start)
+        draws = rng.integers(size, size=(number, size)) + size * np.arange(number)[:, None]
+        found = np.bincount(draws.ravel(), minlength=number * size).reshape(number, size)
+        counts[:, start : start + number] = found.T
+    return counts

@@ -35,8 +35,10 @@ def summarise(records: Records, resamples: int = RESAMPLES) -> Summary:
     for benchmark in records.benchmarks():
         for name in records.metrics(benchmark):
             metric(name)  # an unknown metric is refused here, with the choices
-            arms += _arm_rows(records, benchmark, name, resamples)
+            scored = _arm_rows(records, benchmark, name, resamples)
+            arms += scored
             comparisons += _comparison_rows(records, benchmark, name, resamples)
+            comparisons += _above_chance_rows(records, scored)
     return Summary(
         _table(arms + _chance_rows(records), ARM_COLUMNS),
         _table(comparisons, COMPARISON_COLUMNS),
@@ -51,14 +53,7 @@ def compare(
     name: str,
     resamples: int = RESAMPLES,
 ) -> Estimate | None:
-    """Paired difference arm - baseline over shared seeds and scenes; None without a shared value.
-
-    `baseline` may be "chance", which is the same number for every scene.
-    """
-    if baseline == CHANCE:
-        level = chance_level(records, benchmark, name)
-        values, _, _ = score_matrices(records, [arm], benchmark, name)
-        return None if level is None else _estimate(values[0] - level, resamples)
+    """Paired difference arm - baseline over shared seeds and scenes; None where none is shared."""
     values, _, _ = score_matrices(records, [arm, baseline], benchmark, name)
     return _estimate(values[0] - values[1], resamples)
 
@@ -120,13 +115,25 @@ def _arm_rows(records: Records, benchmark: str, name: str, resamples: int) -> li
 
 
 def _comparison_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
-    pairs = compared_pairs(records) + [(arm, CHANCE) for arm in scored_arms(records)]
     rows = []
-    for arm, baseline in pairs:
+    for arm, baseline in compared_pairs(records):
         found = compare(records, arm, baseline, benchmark, name, resamples)
         if found is not None:
             keys = {"arm": arm, "baseline": baseline, "benchmark": benchmark, "metric": name}
             rows.append({**keys, "difference": found.mean, **_spread(found)})
+    return rows
+
+
+def _above_chance_rows(records: Records, scored: list[dict]) -> list[dict]:
+    """Each score less the chance level, one number for all scenes: the interval only shifts."""
+    rows = []
+    for row in scored:
+        level = chance_level(records, row["benchmark"], row["metric"])
+        if level is not None:
+            shifted = {k: None if row[k] is None else row[k] - level for k in ("low", "high")}
+            changes = {"baseline": CHANCE, "difference": row["mean"] - level, **shifted}
+            kept = {key: row[key] for key in COMPARISON_COLUMNS if key in row}
+            rows.append({**kept, **changes})
     return rows
 
 

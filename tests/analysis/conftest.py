@@ -195,19 +195,19 @@ def scaling_store(**changes: Any) -> Store:
     return Store(**{**settings, **changes})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def store() -> Callable[..., Store]:
     """Build a store of the formulations sweep with some settings changed."""
     return Store
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scaling() -> Callable[..., Store]:
     """Build a store of the scaling sweep with some settings changed."""
     return scaling_store
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_id() -> Callable[[str, str, int], str]:
     """The run id a store gives to (sweep, arm, seed)."""
     return run_id_of

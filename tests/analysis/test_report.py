@@ -1,0 +1,269 @@
+"""The report of whole, half-finished, failed, single-seed and odd sweeps; the command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis
+from analysis.report import main, parse_settings, write_report
+from flow3r.errors import ConfigError, DataError
+from flow3r.files import read_json, write_json
+
+ROOT = Path(analysis.__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def whole(store, tmp_path_factory):
+    output_dir = tmp_path_factory.mktemp("whole")
+    recorded = store(scenes=12)
+    recorded.write(output_dir)
+    return recorded, output_dir, write_report(output_dir, "formulations")
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing takes seconds; the tests of numbers and words do without."""
+    monkeypatch.setattr("analysis.report.write_figures", lambda *_: {})
+
+
+def folder_of(output_dir, sweep="formulations"):
+    return output_dir / "reports" / sweep
+
+
+def state(output_dir, run, **changes):
+    path = output_dir / "runs" / run / "status.json"
+    write_json(path, {**read_json(path), **changes})
+
+
+def test_results_json_equals_hand_computed_numbers(whole):
+    recorded, output_dir, _ = whole
+    results = read_json(folder_of(output_dir) / "results.json")
+    assert (results["sweep"], results["profile"]) == ("formulations", "smoke")
+
+    def mean(arm):
+        return sum(
+            recorded.score("dynamic", "auc_30", arm, seed).mean() for seed in range(5)
+        ) / 5  # fmt: skip
+
+    arms = {
+        row["arm"]: row
+        for row in results["arms"]
+        if (row["benchmark"], row["metric"]) == ("dynamic", "auc_30")
+    }
+    assert set(arms) == {*recorded.arms, "chance"}
+    for arm in recorded.arms:
+        assert arms[arm]["mean"] == pytest.approx(mean(arm))
+        assert arms[arm]["low"] < arms[arm]["mean"] < arms[arm]["high"]
+        assert arms[arm]["seeds"] == 5
+        assert arms[arm]["formulation"] == recorded.arms[arm][0]
+    assert arms["chance"]["low"] is None
+    (found,) = [
+        row
+        for row in results["comparisons"]
+        if (row["arm"], row["baseline"]) == ("flow-factored", "3d-sup")
+        and (row["benchmark"], row["metric"]) == ("dynamic", "auc_30")
+    ]
+    assert found["difference"] == pytest.approx(mean("flow-factored") - mean("3d-sup"))
+    assert 0 < found["low"] < found["difference"] < found["high"]
+
+
+def test_report_says_what_follows_and_what_does_not(whole):
+    _, output_dir, summary = whole
+    text = (folder_of(output_dir) / "report.md").read_text()
+    assert summary.path == folder_of(output_dir) / "report.md"
+    assert text.splitlines()[2] == f"**{summary.answer}**"
+    assert '"flow-factored beats 3d-sup on the dynamic scenes" holds' in summary.answer
+    assert "paired over 5 seeds and 12 scenes" in summary.answer
+    for phrase in (
+        "24 of 24 scores",
+        "order of the formulations on dynamic RRA@30",
+        "Clips per step: 24 in every arm",
+        "not corrected",
+        "What is not claimed",
+        "From the paper (Table 1)",
+        "| flow-factored | 76.26 | 68.84 | 0.103 | 0.598 |",
+    ):
+        assert phrase in text
+    assert "Unfinished" not in text
+    assert "Preliminary" not in text
+    assert "Dynamic scenes" in summary.table
+
+
+def test_all_files_are_there_and_linked(whole):
+    _, output_dir, _ = whole
+    folder = folder_of(output_dir)
+    text = (folder / "report.md").read_text()
+    for name in ("differences", "scenes", "learning"):
+        assert f"(figures/{name}.png)" in text
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+        assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    for name in ("static", "dynamic", "dynamic-differences", "cost"):
+        for suffix in ("md", "csv", "tex"):
+            assert (folder / "tables" / f"{name}.{suffix}").stat().st_size > 100
+    header, *rows = (folder / "tables" / "scenes.csv").read_text().splitlines()
+    assert header.startswith("arm,seed,run_id,benchmark,scene,auc_30")
+    assert len(rows) == 6 * 5 * 2 * 12
+
+
+@pytest.mark.slow
+def test_rebuilding_gives_the_same_text_and_numbers(whole):
+    _, output_dir, _ = whole
+    folder = folder_of(output_dir)
+    before = [(folder / name).read_bytes() for name in ("results.json", "report.md")]
+    write_report(output_dir, "formulations")
+    assert [(folder / name).read_bytes() for name in ("results.json", "report.md")] == before
+
+
+def test_half_finished_and_failed(store, tmp_path, run_id, no_figures):
+    store(scenes=6, seeds=(0, 1, 2)).write(tmp_path)
+    state(tmp_path, run_id("formulations", "flow-factored", 2), state="running")
+    failed = run_id("formulations", "flow-tracking", 0)
+    state(tmp_path, failed, state="failed", reason="NaN | loss\nat step 3")
+    for seed in (0, 1, 2):
+        state(tmp_path, run_id("formulations", "flow-projective", seed), state="interrupted")
+    summary = write_report(tmp_path, "formulations")
+    assert summary.answer.startswith("Preliminary (13 of 18 runs finished): ")
+    assert "paired over 2 seeds" in summary.answer
+    text = (folder_of(tmp_path) / "report.md").read_text()
+    assert rf"| flow-tracking | 0 | {failed} | failed | NaN \| loss at step 3 |" in text
+    assert "flow-factored (incomplete)" in text
+    results = read_json(folder_of(tmp_path) / "results.json")
+    assert results["complete"] is False
+    assert "flow-projective" not in {row["arm"] for row in results["arms"]}
+
+
+@pytest.mark.slow
+def test_an_odd_sweep_can_be_drawn(store, tmp_path, run_id):
+    """One scene, one seed in an arm, an arm without any: every figure still comes out."""
+    store(scenes=1, seeds=(0, 1)).write(tmp_path)
+    for arm, seed in (("flow-tracking", 0), ("flow-projective", 0), ("flow-projective", 1)):
+        state(tmp_path, run_id("formulations", arm, seed), state="failed")
+    write_report(tmp_path, "formulations")
+    names = {path.stem for path in (folder_of(tmp_path) / "figures").glob("*.png")}
+    assert names == {"differences", "scenes", "learning"}
+
+
+def test_headline_arm_not_finished(store, tmp_path, run_id, no_figures):
+    store(scenes=4, seeds=(0, 1)).write(tmp_path)
+    for seed in (0, 1):
+        state(tmp_path, run_id("formulations", "flow-factored", seed), state="failed")
+    assert "cannot be compared" in write_report(tmp_path, "formulations").answer
+
+
+def test_baseline_not_finished(store, tmp_path, run_id, no_figures):
+    store(scenes=4, seeds=(0, 1)).write(tmp_path)
+    for seed in (0, 1):
+        state(tmp_path, run_id("formulations", "3d-sup", seed), state="failed")
+    assert "cannot be compared" in write_report(tmp_path, "formulations").answer
+
+
+def test_single_seed_gives_no_interval_and_says_so(store, tmp_path):
+    summary = write_report(store(scenes=6, seeds=(3,)).write(tmp_path), "formulations")
+    assert "is undecided" in summary.answer
+    assert "one seed, no interval" in summary.answer
+    assert "One finished seed gives no interval" in summary.path.read_text()
+    results = read_json(folder_of(tmp_path) / "results.json")
+    assert all(row["low"] is None for row in results["arms"] + results["comparisons"])
+
+
+def test_single_scene(store, tmp_path, no_figures):
+    summary = write_report(store(scenes=1, seeds=(0, 1, 2)).write(tmp_path), "formulations")
+    assert "3 seeds and 1 scene)" in summary.answer
+
+
+def test_all_equal_is_undecided(store, tmp_path):
+    recorded = store(scenes=4, seeds=(0, 1, 2), effects={}, noise=0.0)
+    assert "is undecided" in write_report(recorded.write(tmp_path), "formulations").answer
+
+
+def test_unequal_budget_is_said(store, tmp_path, run_id, no_figures):
+    store(scenes=4, seeds=(0, 1)).write(tmp_path)
+    state(tmp_path, run_id("formulations", "flow-factored", 0), step=900)
+    text = write_report(tmp_path, "formulations").path.read_text()
+    assert "**Optimiser steps differ between runs, so the budget is not equal**" in text
+
+
+def test_non_finite_score_counts_as_missing(store, tmp_path, run_id, no_figures):
+    store(scenes=4, seeds=(0, 1)).write(tmp_path)
+    path = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "evaluation.json"
+    evaluation = read_json(path)
+    evaluation["benchmarks"]["dynamic"]["scenes"][0]["metrics"]["rra_15"] = float("nan")
+    path.write_text(json.dumps(evaluation))
+    text = write_report(tmp_path, "formulations").path.read_text()
+    assert "Some scenes have no value of RRA@15" in text
+    results = read_json(folder_of(tmp_path) / "results.json")
+    missing = [row for row in results["comparisons"] if row["missing"]]
+    assert {row["metric"] for row in missing} == {"rra_15"}
+
+
+def test_below_chance_is_said(store, tmp_path, no_figures):
+    recorded = store(scenes=4, seeds=(0, 1, 2), effects={"flow-tracking": -60.0})
+    text = write_report(recorded.write(tmp_path), "formulations").path.read_text()
+    assert "20 of 24 scores" in text
+    assert text.count("flow-tracking (static RTA@30, −") == 1
+
+
+def test_scaling_report(scaling, tmp_path):
+    summary = write_report(scaling(scenes=6).write(tmp_path), "scaling")
+    assert '"More unlabelled clips help on the dynamic scenes" holds' in summary.answer
+    assert "from 0 to 4096 clips" in summary.answer
+    text = summary.path.read_text()
+    assert "(figures/scaling.png)" in text
+    assert "(figures/gain.png)" in text
+    assert "| 4K labelled | 0 | 78.68 |" in text
+
+
+def test_qualitative_figures_are_collected(store, tmp_path, run_id):
+    store(scenes=3, seeds=(0, 1)).write(tmp_path)
+    folder = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "figures"
+    folder.mkdir()
+    (folder / "depth.png").write_bytes(b"png")
+    text = write_report(tmp_path, "formulations").path.read_text()
+    assert "(figures/qualitative/flow-factored-depth.png)" in text
+
+
+def test_settings():
+    expected = {"sweep": "scaling", "output_dir": "x"}
+    assert parse_settings(["sweep=scaling", "output_dir=x"]) == expected
+    for bad in (["swep=a"], ["sweep"], ["sweep="], []):
+        with pytest.raises(ConfigError, match="sweep="):
+            parse_settings(bad)
+
+
+def test_errors_are_one_line_and_a_status(tmp_path, capsys):
+    assert main(["sweep=none", f"output_dir={tmp_path}"]) == 2
+    assert capsys.readouterr().err.startswith("error: no plan of sweep 'none'")
+
+
+def test_missing_sweep_is_a_data_error(tmp_path):
+    with pytest.raises(DataError):
+        write_report(tmp_path, "formulations")
+
+
+def test_help_is_quick_and_complete():
+    done = subprocess.run(
+        [sys.executable, "analysis/report.py", "--help"],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert "sweep=NAME" in done.stdout
+
+
+def test_script_does_not_shadow_the_standard_statistics(store, tmp_path):
+    """Run as the user does: analysis/ must not be on the path, and torch is never imported."""
+    store(scenes=2, seeds=(0,)).write(tmp_path)
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['analysis/report.py', 'sweep=formulations', 'output_dir={tmp_path}']\n"
+        "sys.path[0] = 'analysis'\n"
+        "try:\n"
+        "    runpy.run_path('analysis/report.py', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        "import statistics\n"
+        "assert hasattr(statistics, 'NormalDist'), statistics.__file__\n"
+        "assert not {'torch', 'sweeps', 'experiments', 'mlflow'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
