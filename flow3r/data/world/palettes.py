@@ -44,7 +44,7 @@ PALETTES: dict[str, tuple[np.ndarray, ...]] = {
 
 
 def sample_colours(rng: np.random.Generator, palettes: tuple[str, ...]) -> np.ndarray:
-    """Three colours [3, 3] in linear light (display values squared): a triple of one palette, slightly varied."""
+    """Three colours [3, 3] in linear light (display values squared): one palette's, varied."""
     triples = PALETTES[palettes[rng.integers(len(palettes))]]
     colours = triples[rng.integers(len(triples))]
     brightness = rng.uniform(0.85, 1.12)

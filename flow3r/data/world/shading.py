@@ -81,4 +81,4 @@ def encode(linear: Tensor) -> Tensor:
     bright = 1.6 * linear
     mapped = bright * (1.0 + bright / 6.25) / (1.0 + bright)
     display = mapped.clamp_(1e-5, 1.0).sqrt()
-    return display + 0.7 * (display * display * (3.0 - 2.0 * display) - display)
+    return display + 0.45 * (display * display * (3.0 - 2.0 * display) - display)
