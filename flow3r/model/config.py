@@ -114,9 +114,10 @@ class ModelConfig:
     shared-decoder: one linear layer on the detached output of the point decoder, nearly free;
     like the released stage 3, a confidence loss then never moves the geometry."""
     attention: str = "sdpa"
-    """sdpa: torch's fused attention. softmax: written out; use it for models of well under a
-    hundred tokens a frame on a CPU, where the fused kernels' backward is the slower one (measured
-    in bf16 and wherever a mask is given), and nowhere else: its memory is quadratic."""
+    """sdpa: torch's fused attention, right everywhere but here:
+    softmax: written out, for models of well under a hundred tokens a frame on a CPU. At the study
+    size on one CPU thread the whole step with the fused kernel takes as long in float32 and twice
+    as long in bf16, where its backward is slow. Memory is quadratic in the tokens."""
     norm_eps: float = 1e-6
     qk_norm_eps: float = 1e-5
     """The norm inside attention keeps torch's default in the released code, unlike the others."""
