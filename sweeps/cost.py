@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ class CostModel:
             return Cost(per_clip * clips, ESTIMATE)
         return Cost(None, UNKNOWN)
 
+    def known(self, jobs: Sequence[Job]) -> dict[str, float]:
+        """Seconds per job id, for the jobs whose cost is known."""
+        costs = {job.id: self.of(job).seconds for job in jobs}
+        return {name: seconds for name, seconds in costs.items() if seconds is not None}
+
 
 def remaining_seconds(job: Job, costs: CostModel) -> float | None:
     """What is left of a job that may be half done; None where its cost is unknown."""
@@ -74,8 +80,8 @@ def remaining_seconds(job: Job, costs: CostModel) -> float | None:
         return 0.0
     total = costs.of(job).seconds
     done = progress_of(status)
-    if total is None and done and status and status.get("seconds"):
-        total = float(status["seconds"]) / done
+    if total is None and done and status and status.get("train_seconds"):
+        total = float(status["train_seconds"]) / done
     return None if total is None else total * (1.0 - done)
 
 

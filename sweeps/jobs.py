@@ -87,10 +87,9 @@ def _job(
     depends_on: tuple[str, ...],
     spec: dict[str, Any],
 ) -> Job:
-    script = "train.py" if kind == "run" else "stage.py"
-    command = (
-        sys.executable,
-        str(REPOSITORY / "experiments" / script),
-        f"spec={directory / 'spec.json'}",
-    )
+    command = (sys.executable, str(_script(kind)), f"spec={directory / 'spec.json'}")
     return Job(name, kind, label, directory, command, depends_on, spec, kind in WIDE_KINDS)
+
+
+def _script(kind: str) -> Path:
+    return REPOSITORY / "experiments" / ("train.py" if kind == "run" else "stage.py")

@@ -111,11 +111,15 @@ def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
 def _executor(
     options: Options, plan: Plan, jobs: Sequence[Job], console: PlainConsole, costs: CostModel
 ) -> LocalExecutor:
-    policy = Policy(retries=options.retries)
-    observer = _Learning(console, costs)
-    if options.launcher == "inline":
-        return inline_executor(jobs, _slots(options, plan), observer, dict(plan.runtime), policy)
-    return LocalExecutor(jobs, _slots(options, plan), observer, dict(plan.runtime), policy)
+    make = inline_executor if options.launcher == "inline" else LocalExecutor
+    return make(
+        jobs,
+        _slots(options, plan),
+        _Learning(console, costs),
+        dict(plan.runtime),
+        Policy(retries=options.retries),
+        seconds=costs.known(jobs),
+    )
 
 
 class _Learning:

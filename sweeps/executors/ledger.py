@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeps.jobs import Job
@@ -23,11 +23,13 @@ class Outcome:
 class Ledger:
     """The state of every job; hands out ready jobs in order of priority.
 
-    Priority: the job with the longest chain of work behind it, then the one that most jobs wait
-    for, then the order of the plan. A job whose prerequisite failed fails without being started.
+    Priority: the job with the longest chain of work from its start to the end of the sweep, then
+    the one that most jobs wait for, then the order of the plan. A job whose prerequisite failed
+    fails without being started.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], seconds: Mapping[str, float] | None = None) -> None:
+        """`seconds`: expected duration per job id, as far as known; 1 for the others."""
         self.jobs = {job.id: job for job in jobs}
         self.outcomes: dict[str, Outcome] = {}
         self._state = dict.fromkeys(self.jobs, WAITING)
@@ -37,7 +39,7 @@ class Ledger:
                 if name not in self.jobs:
                     raise ValueError(f"{job.id} depends on {name}, which is not in the plan")
                 self._dependents[name].append(job.id)
-        self._order = self._priorities(jobs)
+        self._order = self._priorities(jobs, seconds or {})
 
     def state(self, name: str) -> str:
         return self._state[name]
@@ -74,18 +76,21 @@ class Ledger:
     def finished(self) -> bool:
         return all(state in _SETTLED for state in self._state.values())
 
-    def _priorities(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int, int]]:
+    def _priorities(
+        self, jobs: Sequence[Job], seconds: Mapping[str, float]
+    ) -> dict[str, tuple[float, int, int]]:
         below: dict[str, set[str]] = {}
-        chain: dict[str, int] = {}
+        chain: dict[str, float] = {}
 
         def visit(name: str) -> None:
             if name in below:
                 return
-            below[name], chain[name] = set(), 0
+            below[name], longest = set(), 0.0
             for dependent in self._dependents[name]:
                 visit(dependent)
                 below[name] |= {dependent} | below[dependent]
-                chain[name] = max(chain[name], chain[dependent] + 1)
+                longest = max(longest, chain[dependent])
+            chain[name] = longest + seconds.get(name, 1.0)
 
         for job in jobs:
             visit(job.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -77,8 +77,10 @@ class LocalExecutor:
         runtime: dict[str, object],
         policy: Policy = Policy(),
         start: Callable[..., Child] = Child,
+        seconds: Mapping[str, float] | None = None,
     ) -> None:
-        self.ledger = Ledger(jobs)
+        """`seconds`: expected duration per job id, for the order of starting."""
+        self.ledger = Ledger(jobs, seconds)
         self._stops = self._stops_passed_on = 0
         self._free = list(slots)
         self._total = len(slots)
@@ -130,11 +132,12 @@ class LocalExecutor:
 
     def _fill(self) -> None:
         for job in self.ledger.ready():
-            needed = self._total if job.wide else 1
-            if not self._free:
-                return
-            if len(self._free) < needed or not self._due(job):
+            if not self._due(job):
                 continue
+            needed = self._total if job.wide else 1
+            # A wide job waits for the last slot; lesser jobs must not slip in before it for ever.
+            if len(self._free) < needed:
+                return
             lock = self._claim(job)
             if lock is not None:
                 self._launch(job, lock, needed)

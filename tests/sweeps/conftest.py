@@ -1,9 +1,11 @@
-"""Fake jobs for the executor tests: tiny scripts that keep the rules of a child process."""
+"""Stand-ins: tiny child scripts that keep the rules of a child process, and a tiny sweep."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from sweeps.executors.ledger import Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.executors.slots import LocalExecutor, Policy
 from sweeps.jobs import REPOSITORY, Job
+from sweeps.plan import Experiments, expand
 
 # What every child starts with: its directory, `end(state)` and a line in order.txt when it starts.
 _PRELUDE = """
@@ -76,14 +79,89 @@ class Workshop:
         wide = kind == "pretrain"
         return Job(name, kind, name, directory, command, needs, {"name": name}, wide)
 
-    def executor(self, jobs: list[Job], slots: int = 2, **policy: int) -> LocalExecutor:
+    def executor(
+        self, jobs: list[Job], slots: int = 2, seconds: dict | None = None, **policy: int
+    ) -> LocalExecutor:
         places = [Slot(i) for i in range(slots)]
-        runtime = {"device": "cpu"}
-        return LocalExecutor(jobs, places, self.recorder, runtime, Policy(**policy))
+        rules = Policy(**policy)
+        return LocalExecutor(jobs, places, self.recorder, {"device": "cpu"}, rules, seconds=seconds)
 
     def order(self) -> list[str]:
         """Names in the order in which children started."""
         return self.order_file.read_text().split() if self.order_file.exists() else []
+
+
+SWEEP = {
+    "name": "tiny",
+    "question": "Which is better?",
+    "seeds": [0, 1],
+    "baseline": "plain",
+    "headline": {"arm": "flow", "baseline": "plain", "benchmark": "dynamic", "metrics": ["rra_15"]},
+    "scaling": None,
+    "arms": {
+        "plain": {"overrides": ["formulation=plain"]},
+        "flow": {"overrides": ["formulation=flow", "data.unlabelled_clips=8"]},
+        "flow-again": {"overrides": ["formulation=flow", "data.unlabelled_clips=8"]},
+        "start": {"overrides": ["formulation=plain", "steps=0"], "seeds": [0], "yardstick": True},
+    },
+}
+
+
+@dataclass(frozen=True)
+class FakeStage:
+    kind: str
+    id: str
+    spec: dict
+    depends_on: tuple[str, ...] = ()
+
+
+class FakeExperiments:
+    """Composes dotted overrides into a dict; the id is the sorted text of the spec."""
+
+    def __init__(self, seed_elsewhere: bool = False) -> None:
+        self.composed: list[list[str]] = []
+        self._seed_elsewhere = seed_elsewhere
+
+    def compose(self, overrides):
+        self.composed.append(overrides)
+        values = {
+            "steps": "10",
+            "data.unlabelled_clips": "0",
+            **dict(o.split("=") for o in overrides),
+        }
+        spec = {
+            "seed": int(values["seed"]),
+            "formulation": {"name": values["formulation"]},
+            "data": {"labelled_clips": 4, "unlabelled_clips": int(values["data.unlabelled_clips"])},
+            "steps": int(values["steps"]),
+        }
+        if self._seed_elsewhere:
+            spec["order"] = spec["seed"] + 100
+        return SimpleNamespace(
+            spec=spec, runtime={"device": "auto", "threads": 1}, cost={"run": 60.0}
+        )
+
+    def required_stages(self, spec):
+        stages = [FakeStage("dataset", "dataset-src", {}), FakeStage("pretrain", "pretrain-a", {})]
+        stages[1] = FakeStage("pretrain", "pretrain-a", {"x": 1}, ("dataset-src",))
+        if spec["data"]["unlabelled_clips"]:
+            stages.append(FakeStage("dataset", "dataset-unlabelled", {}))
+        return stages
+
+    def tools(self) -> Experiments:
+        return Experiments(
+            self.compose, lambda spec: str(sorted(spec.items())), self.required_stages
+        )
+
+
+def plan_of(overrides=(), seeds=None, fake=None):
+    return expand(SWEEP, "smoke", overrides, seeds, (fake or FakeExperiments()).tools())
+
+
+@pytest.fixture
+def tiny() -> SimpleNamespace:
+    """A sweep of four arms and a stand-in for `experiments` that composes it."""
+    return SimpleNamespace(sweep=SWEEP, fake=FakeExperiments, plan=plan_of)
 
 
 @pytest.fixture
