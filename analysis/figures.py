@@ -210,7 +210,7 @@ def scene_figure(
     """Each scene's score, averaged over shared seeds: `arm` against `baseline`."""
     colour = arm_styles(records.plan)[arm][0]
     with figure_style():
-        figure, axes = new_figure(1, len(metrics), PAGE_WIDTH / len(metrics) + 0.2)
+        figure, axes = new_figure(1, len(metrics), PAGE_WIDTH / max(len(metrics), 2) + 0.3)
         for ax, name in zip(axes[0], metrics):
             values, _, _ = score_matrices(records, [baseline, arm], benchmark, name)
             keep = ~np.isnan(values).any(axis=0)  # [S, K]
@@ -233,11 +233,11 @@ def _scene_axes(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
     if x.size == 0:
         return
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    margin = 0.03 * (high - low) or 1.0
+    margin = 0.06 * (high - low) or 1.0
     ends = [low - margin, high + margin]
     ax.plot(ends, ends, color="0.6", lw=0.8, zorder=0)
     # Shares of a few frame pairs coincide: the area of a point is its number of scenes.
     points, counts = np.unique(np.round(np.stack([x, y], axis=1), 6), axis=0, return_counts=True)
     area = np.clip(9.0 * counts, 9.0, None) * min(1.0, 40.0 / counts.max())
-    ax.scatter(*points.T, s=area, color=colour, alpha=0.4, lw=0)
-    ax.set(xlim=ends, ylim=ends, aspect="equal")
+    ax.scatter(*points.T, s=area, color=colour, alpha=0.4, lw=0, clip_on=False)
+    ax.set(xlim=ends, ylim=ends, box_aspect=1)

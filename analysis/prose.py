@@ -20,12 +20,14 @@ from analysis.tables import Table, to_markdown
 
 CAPTIONS = {
     "scaling": "Scores against the number of unlabelled clips (log axis, 0 included), with 95 % "
-    "intervals. Dashed lines and their bands: the yardstick arms.",
+    "intervals. At 0 the flow loss acts on the labelled clips alone. Dashed lines and their "
+    "bands: the yardstick arms.",
     "gain": "The same as paired differences to the smallest count: what seeds and scenes have in "
     "common cancels, so these intervals, not the ones above, say whether the curve rises.",
     "differences": "Paired differences to the baseline with 95 % intervals. The arrow in each "
     "title is the metric's better direction.",
-    "scenes": "Each point is one test scene, averaged over the shared seeds.",
+    "scenes": "Test scenes, averaged over the shared seeds; a larger point is several scenes. "
+    "Above the line the headline arm scores higher than its baseline.",
     "learning": "Mean over seeds; the band spans the lowest and the highest seed. The training "
     "loss holds different terms in different arms, so compare its shape, not its height.",
 }

@@ -29,6 +29,13 @@ def no_figures(monkeypatch):
     monkeypatch.setattr("analysis.report.write_figures", lambda *_: {})
 
 
+@pytest.fixture
+def unsaved(monkeypatch):
+    """Figures are drawn but not written, which is the slow half."""
+    saved = lambda _, stem: [stem.with_suffix(".png")]  # noqa: E731
+    monkeypatch.setattr("analysis.report.save_figure", saved)
+
+
 def folder_of(output_dir, sweep="formulations"):
     return output_dir / "reports" / sweep
 
@@ -160,7 +167,7 @@ def test_baseline_not_finished(store, tmp_path, run_id, no_figures):
     assert "cannot be compared" in write_report(tmp_path, "formulations").answer
 
 
-def test_single_seed_gives_no_interval_and_says_so(store, tmp_path):
+def test_single_seed_gives_no_interval_and_says_so(store, tmp_path, no_figures):
     summary = write_report(store(scenes=6, seeds=(3,)).write(tmp_path), "formulations")
     assert "is undecided" in summary.answer
     assert "one seed, no interval" in summary.answer
@@ -174,7 +181,7 @@ def test_single_scene(store, tmp_path, no_figures):
     assert "3 seeds and 1 scene)" in summary.answer
 
 
-def test_all_equal_is_undecided(store, tmp_path):
+def test_all_equal_is_undecided(store, tmp_path, no_figures):
     recorded = store(scenes=4, seeds=(0, 1, 2), effects={}, noise=0.0)
     assert "is undecided" in write_report(recorded.write(tmp_path), "formulations").answer
 
@@ -206,7 +213,7 @@ def test_below_chance_is_said(store, tmp_path, no_figures):
     assert text.count("flow-tracking (static RTA@30, −") == 1
 
 
-def test_scaling_report(scaling, tmp_path):
+def test_scaling_report(scaling, tmp_path, unsaved):
     summary = write_report(scaling(scenes=6).write(tmp_path), "scaling")
     assert '"More unlabelled clips help on the dynamic scenes" holds' in summary.answer
     assert "from 0 to 4096 clips" in summary.answer
@@ -216,7 +223,7 @@ def test_scaling_report(scaling, tmp_path):
     assert "| 4K labelled | 0 | 78.68 |" in text
 
 
-def test_qualitative_figures_are_collected(store, tmp_path, run_id):
+def test_qualitative_figures_are_collected(store, tmp_path, run_id, unsaved):
     store(scenes=3, seeds=(0, 1)).write(tmp_path)
     folder = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "figures"
     folder.mkdir()
