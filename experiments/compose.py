@@ -12,7 +12,16 @@ import yaml
 from flow3r.errors import ConfigError
 
 CONFIGS = Path(__file__).parent / "configs"
-SURROUNDINGS = ("output_dir", "profile_name", "runtime", "cost", "size", "steps", "teacher")
+SURROUNDINGS = (
+    "output_dir",
+    "profile_name",
+    "runtime",
+    "cost",
+    "size",
+    "steps",
+    "teacher",
+    "head_options",
+)
 
 
 @dataclass(frozen=True)

@@ -48,5 +48,7 @@ def _build(model_config: ModelConfig, config: PretrainConfig) -> PretrainModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.seed, "pretrain"))
         model = ReconstructionModel(model_config)
-        heads = {name: create_formulation(name, {}, model_config) for name in config.formulations}
+        heads = {
+            f.name: create_formulation(f.name, f.options, model_config) for f in config.formulations
+        }
         return PretrainModel(model, heads, config.projection)

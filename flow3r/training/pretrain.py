@@ -20,6 +20,7 @@ from flow3r.data.clip import LabelledClips
 from flow3r.data.mixing import BatchConfig
 from flow3r.formulations.assembled import Flow3r
 from flow3r.formulations.base import Formulation
+from flow3r.formulations.registry import FormulationConfig
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.total import LossConfig, supervised_loss
 from flow3r.model.reconstruction import ReconstructionModel
@@ -34,8 +35,8 @@ class PretrainConfig:
 
     training: TrainingConfig
     batch: BatchConfig
+    formulations: tuple[FormulationConfig, ...]
     seed: int = 1000
-    formulations: tuple[str, ...] = ("flow-factored", "flow-tracking")
     loss: LossConfig = field(default_factory=LossConfig)
     temperature: float = 0.07  # of the contrastive stage (the usual InfoNCE value)
     projection: int = 32  # width of the contrastive embedding
@@ -48,12 +49,12 @@ class PretrainModel(nn.Module):
     """Backbone, geometry heads, the flow heads and the matching projection."""
 
     def __init__(
-        self, reconstruction: ReconstructionModel, heads: dict[str, Formulation], projection: int
+        self, model: ReconstructionModel, heads: dict[str, Formulation], projection: int
     ):
         super().__init__()
-        self.reconstruction = reconstruction
+        self.model = model
         self.heads = nn.ModuleDict(heads)
-        self.match = nn.Linear(reconstruction.encoder_width, projection)
+        self.match = nn.Linear(model.config.encoder.width, projection)
 
 
 class PretrainObjective:
@@ -61,13 +62,13 @@ class PretrainObjective:
 
     def __init__(self, module: PretrainModel, config: PretrainConfig):
         self.module, self.config = module, config
-        self._assembled = [Flow3r(module.reconstruction, head) for head in module.heads.values()]
+        self._assembled = [Flow3r(module.model, head) for head in module.heads.values()]
 
     def prepare(self, stage: StageConfig) -> None:
         """Train the encoder and its projection alone in the matching stage, all of it after."""
         self.module.train()
         self.module.requires_grad_(stage.trains != "encoder")
-        self.module.reconstruction.encoder.requires_grad_(True)
+        self.module.model.backbone.encoder.requires_grad_(True)
         self.module.match.requires_grad_(stage.trains == "encoder")
 
     def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
@@ -77,10 +78,10 @@ class PretrainObjective:
         return self._geometry_losses(batch.labelled, step)
 
     def _matching_losses(self, clips: LabelledClips) -> dict[str, Tensor]:
-        tokens = self.module.reconstruction.encode(clips.images)  # [B, N, L, D]
+        tokens = self.module.model.encode(clips.images)  # [B, N, L, D]
         features = F.normalize(self.module.match(tokens), dim=-1)
         loss, accuracy = matching_loss(
-            features, clips, self.module.reconstruction.patch_size, self.config.temperature
+            features, clips, self.module.model.config.patch_size, self.config.temperature
         )
         return {"loss": loss, "match_accuracy": accuracy}
 

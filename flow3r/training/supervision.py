@@ -26,7 +26,7 @@ class RunObjective:
     def prepare(self, stage: StageConfig) -> None:
         """Freeze the backbone and the geometry heads while only the flow head trains."""
         self.module.train()
-        self.module.reconstruction.requires_grad_(stage.trains == "everything")
+        self.module.model.requires_grad_(stage.trains == "everything")
 
     def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
         """The stage's terms; `loss` is what is minimised."""

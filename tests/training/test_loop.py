@@ -113,7 +113,7 @@ def test_a_nan_stops_training_before_it_reaches_a_checkpoint(
         return {**terms, "loss": terms["loss"] * float("nan")} if step == 3 else terms
 
     objective.losses = poisoned
-    hooks, logged, saved = make_hooks(save_every=1)
+    hooks, _, saved = make_hooks(save_every=1)
     with pytest.raises(NonFiniteLossError, match=r"stage 'joint'.*step 4"):
         run(objective, make_loader(), training_config, hooks)
     assert [s.step for s in saved] == [1, 2, 3]

@@ -1,0 +1,51 @@
+"""One small trained run, shared by the tests of a session, and ways to start scripts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+SMALL = [
+    "profile=smoke",
+    "size.source_clips=3",
+    "size.labelled_pool=3",
+    "size.unlabelled_pool=3",
+    "size.validation_clips=2",
+    "size.test_clips=2",
+    "size.unlabelled_clips=3",
+]
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """A function: script, arguments -> the finished process, in an environment of one thread."""
+
+    def run(script: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, str(REPOSITORY / script), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_overrides():
+    """Overrides that make a run as small as it can be."""
+    return list(SMALL)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, run_script):
+    """The output folder of one finished flow-factored run."""
+    output = tmp_path_factory.mktemp("trained")
+    result = run_script("experiments/train.py", *SMALL, f"output_dir={output}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output

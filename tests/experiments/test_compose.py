@@ -1,0 +1,95 @@
+"""Every shipped config composes; a mistake is one clear message with the choices."""
+
+import pytest
+
+from experiments.compose import choices, compose, load_sweep
+from flow3r.errors import ConfigError
+
+FORMULATIONS = ["3d-sup", "flow-factored", "flow-projective", "flow-tracking"]
+
+
+def test_the_shipped_groups():
+    assert choices("formulation") == FORMULATIONS
+    assert {"smoke", "laptop", "gpu", "paper"} == set(choices("profile"))
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "gpu"])
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_every_profile_composes_with_every_formulation(profile, formulation):
+    composed = compose([f"profile={profile}", f"formulation={formulation}", "seed=3"])
+    assert composed.profile == profile
+    assert composed.spec["formulation"]["name"] == formulation
+    assert composed.spec["seed"] == 3
+    assert (composed.spec["data"]["unlabelled_clips"] == 0) == (formulation == "3d-sup")
+
+
+def test_the_paper_profile_composes_with_weights():
+    composed = compose(["profile=paper", "initialisation.weights=pi3.pt"])
+    assert composed.spec["model"]["decoder"]["depth"] == 36
+
+
+@pytest.mark.parametrize("model", choices("model"))
+def test_every_model_composes(model):
+    assert compose([f"model={model}", "profile=smoke"]).spec["model"]["patch_size"] > 0
+
+
+@pytest.mark.parametrize("teacher", choices("teacher"))
+def test_every_teacher_composes(teacher):
+    spec = compose([f"teacher={teacher}", "profile=smoke"]).spec
+    assert spec["data"]["unlabelled"]["teacher"]["name"] == teacher
+
+
+def test_videos_take_the_place_of_generated_unlabelled_clips():
+    spec = compose(["profile=smoke", "data=videos", "data.videos.folder=/videos"]).spec
+    assert spec["data"]["videos"]["folder"] == "/videos"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["formulation=factored"], r"formulation='factored' is not known.*flow-factored"),
+        (["profile=huge"], r"profile='huge' is not known.*laptop"),
+        (["modell=x"], r"modell"),
+        (["batch.replay=-1"], r"batch.*replay=-1 must not be negative"),
+        (["data.unlabelled_clips=-5"], r"unlabelled_clips=-5 must not be negative"),
+        (["data.unlabelled_clips=99999"], r"unlabelled_clips=99999 must lie in 0\.\.\d+"),
+        (["data.labelled_clips=0"], r"labelled_clips=0 must lie in 1\.\."),
+        (["formulation=3d-sup", "data.unlabelled_clips=8"], r"3d-sup is trained on labelled"),
+        (["training.precision=float8"], r"precision='float8' is not valid.*bfloat16"),
+        (["+loss.flow_wieght=3"], r"loss\.flow_wieght: unknown setting.*flow_weight"),
+        (["loss.flow_weight=heavy"], r"loss\.flow_weight='heavy': expected float"),
+        (["seed=one"], r"seed='one': expected int"),
+        (["nonsense"], r"'nonsense' is not an override"),
+        (["data.test.static.seed=52"], r"every generated data set needs a seed of its own"),
+        (["data.test.static.world.frames=4"], r"must share \(frames, height, width\)"),
+    ],
+)
+def test_mistakes_are_named(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        compose(["profile=smoke", *overrides])
+
+
+@pytest.mark.parametrize("sweep", choices("sweep"))
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "gpu"])
+def test_every_arm_of_every_sweep_composes(sweep, profile):
+    loaded = load_sweep(sweep, profile)
+    assert loaded["baseline"] in loaded["arms"]
+    assert loaded["headline"]["arm"] in loaded["arms"]
+    for arm in loaded["arms"].values():
+        compose([f"profile={profile}", *arm["overrides"]])
+
+
+def test_the_scaling_axis_is_at_least_six_counts_with_zero():
+    for profile in ("smoke", "laptop", "gpu"):
+        loaded = load_sweep("scaling", profile)
+        prefix = loaded["scaling"]["arm_prefix"]
+        counts = sorted(int(a.removeprefix(prefix)) for a in loaded["arms"] if a.startswith(prefix))
+        assert len(counts) >= 6
+        assert counts[0] == 0
+
+
+def test_unknown_sweeps_name_the_choices():
+    with pytest.raises(ConfigError, match=r"sweep='x' is not known; choose one of .*scaling"):
+        load_sweep("x", "smoke")
+    with pytest.raises(ConfigError, match="not laid out for profile=paper"):
+        load_sweep("scaling", "paper")

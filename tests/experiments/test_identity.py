@@ -1,0 +1,79 @@
+"""What must and what must not change a run's id."""
+
+import pytest
+
+from experiments.compose import compose
+from experiments.identity import canonical, run_id
+from experiments.stages import required_stages
+
+
+def identity(*overrides: str) -> str:
+    return run_id(compose(["profile=smoke", *overrides]).spec)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "output_dir=/elsewhere",
+        "runtime.device=cpu",
+        "runtime.threads=4",
+        "runtime.log_every=3",
+        "runtime.checkpoint_seconds=1",
+        "cost.run=5",
+        "formulation=flow-factored",
+    ],
+)
+def test_surroundings_do_not_change_the_id(override):
+    assert identity(override) == identity()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "formulation=flow-tracking",
+        "data.unlabelled_clips=3",
+        "data.labelled_clips=1",
+        "loss.flow_weight=1",
+        "training.stages.1.lr=0.1",
+        "training.precision=bfloat16",
+        "batch.labelled=4",
+        "teacher=noisy",
+        "size.test_clips=9",
+        "steps.matching=5",
+        "model.encoder.depth=2",
+    ],
+)
+def test_science_changes_the_id(override):
+    assert identity(override) != identity()
+
+
+def test_the_id_does_not_depend_on_the_order_of_keys():
+    assert canonical({"b": 1, "a": [1, {"d": 2, "c": 3}]}) == '{"a":[1,{"c":3,"d":2}],"b":1}'
+    assert run_id({"a": 1, "b": 2}) == run_id({"b": 2, "a": 1})
+
+
+def test_arms_and_seeds_share_their_stages():
+    arms = [
+        compose(["profile=smoke", f"formulation={f}", f"seed={s}"]).spec
+        for f, s in [("3d-sup", 0), ("flow-factored", 0), ("flow-factored", 1)]
+    ]
+    ids = [{stage.id for stage in required_stages(spec)} for spec in arms]
+    assert ids[0] < ids[1]
+    assert ids[1] == ids[2]
+    assert {i.split("-")[0] for i in ids[1]} == {"dataset", "pretrain", "chance"}
+
+
+def test_a_changed_test_set_leaves_training_stages_alone():
+    before = {s.id for s in required_stages(compose(["profile=smoke"]).spec)}
+    after = {s.id for s in required_stages(compose(["profile=smoke", "size.test_clips=9"]).spec)}
+    changed = {i.split("-")[0] for i in after - before}
+    assert changed == {"dataset", "chance"}
+    assert len(after - before) == 4
+
+
+def test_stages_come_after_what_they_depend_on():
+    seen = set()
+    for stage in required_stages(compose(["profile=smoke"]).spec):
+        assert set(stage.depends_on) <= seen
+        seen.add(stage.id)
