@@ -14,7 +14,7 @@ from sweeps.jobs import Job
 from sweeps.progress import Snapshot
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 _SUMMARY_SECONDS = 30.0
 _REFRESH_SECONDS = 1.0
@@ -91,13 +91,14 @@ def make_console(snapshot: Callable[[Ledger], Snapshot], live: bool) -> PlainCon
     return LiveConsole(snapshot) if live else PlainConsole(snapshot)
 
 
-def _table(snapshot: Snapshot) -> Table:
+def _table(snapshot: Snapshot) -> Group:
+    from rich.console import Group
     from rich.table import Table
 
-    table = Table(title=snapshot.line(in_words), title_justify="left", box=None)
+    table = Table(box=None)
     for name in ("in work", "stage", "step", "done"):
         table.add_column(name, justify="right" if name in ("step", "done") else "left")
     for running in snapshot.running:
         step = f"{running.step}/{running.total_steps}" if running.total_steps else ""
         table.add_row(running.label, running.stage, step, f"{100 * running.share:.0f} %")
-    return table
+    return Group(snapshot.line(in_words), table)

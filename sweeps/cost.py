@@ -40,11 +40,11 @@ class CostModel:
         self._exact.setdefault(_exact_key(kind, spec), []).append(seconds)
         self._similar.setdefault(_similar_key(kind, spec), []).append(seconds)
 
-    def learn_job(self, job: Job) -> None:
-        """Learn from a job of this sweep, if it is done."""
+    def learn_job(self, job: Job, at_least: float = 0.0) -> None:
+        """Learn from a job of this sweep, if it is done; `at_least`: seconds it held a slot."""
         status = read_status(job.directory)
         if status is not None and status["state"] == states.DONE and status.get("seconds"):
-            self.add(job.kind, job.spec, float(status["seconds"]))
+            self.add(job.kind, job.spec, max(at_least, float(status["seconds"])))
 
     def learn_from(self, output_dir: Path) -> None:
         """Learn from every finished run and stage directory below `output_dir`."""

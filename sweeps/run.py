@@ -24,6 +24,9 @@ def main(words: list[str]) -> int:
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before or after the runs; during them the executor stops gently
+        print("stopped; the same command continues", file=sys.stderr)
+        return 130
 
 
 def _execute(options: Options) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments import compose, identity, stages
 from flow3r.errors import ConfigError
@@ -15,7 +15,7 @@ from sweeps import states
 from sweeps.console import PlainConsole, make_console
 from sweeps.cost import CostModel
 from sweeps.executors.inline import inline_executor
-from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger
+from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
 from sweeps.executors.resources import Slot, local_slots
 from sweeps.executors.slots import LocalExecutor, Policy
 from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
@@ -123,16 +123,23 @@ def _executor(
 
 
 class _Learning:
-    """Passes everything on to the console, and finished jobs to the cost model."""
+    """Passes everything on to the console, and the time of finished jobs to the cost model."""
 
     def __init__(self, console: PlainConsole, costs: CostModel) -> None:
+        self._console = console
         self._costs = costs
-        self.started, self.requeued, self.tick = console.started, console.requeued, console.tick
-        self._ended = console.ended
+        self._began: dict[str, float] = {}
+        self.requeued, self.tick = console.requeued, console.tick
 
-    def ended(self, job: Job, outcome: Any) -> None:
-        self._costs.learn_job(job)
-        self._ended(job, outcome)
+    def started(self, job: Job, slot: Slot) -> None:
+        self._began.setdefault(job.id, time.monotonic())
+        self._console.started(job, slot)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        # A slot is also taken while the process starts up, which no status file can know.
+        wall = time.monotonic() - self._began.get(job.id, time.monotonic())
+        self._costs.learn_job(job, at_least=wall)
+        self._console.ended(job, outcome)
 
 
 def _slots(options: Options, plan: Plan) -> list[Slot]:

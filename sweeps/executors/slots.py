@@ -131,16 +131,25 @@ class LocalExecutor:
     # -- starting ------------------------------------------------------------------------------
 
     def _fill(self) -> None:
+        while self._fill_until_settled():
+            pass
+
+    def _fill_until_settled(self) -> bool:
+        """Start what fits. True as soon as a job turns out to have ended already: what waited for
+        it may be more urgent than the rest of the list."""
         for job in self.ledger.ready():
             if not self._due(job):
                 continue
             needed = self._total if job.wide else 1
             # A wide job waits for the last slot; lesser jobs must not slip in before it for ever.
             if len(self._free) < needed:
-                return
+                return False
             lock = self._claim(job)
             if lock is not None:
                 self._launch(job, lock, needed)
+            elif self.ledger.state(job.id) != ELSEWHERE:
+                return True
+        return False
 
     def _due(self, job: Job) -> bool:
         """Whether to look at a job again that another scheduler had when we last looked."""

@@ -125,6 +125,14 @@ def test_finished_jobs_are_not_started_and_failed_ones_are_tried_again(workshop)
     assert sorted(workshop.order()) == ["a", "b", "b"]
 
 
+def test_what_a_finished_stage_made_ready_is_weighed_before_lesser_jobs(workshop):
+    data = workshop.job("data", kind="dataset")
+    workshop.executor([data]).run()
+    jobs = [data, workshop.job("a"), workshop.job("pre", needs=("data",), kind="pretrain")]
+    workshop.executor(jobs, slots=1, seconds={"data": 9.0, "pre": 5.0}).run()
+    assert workshop.order() == ["data", "pre", "a"]
+
+
 def test_a_run_whose_process_died_is_taken_up_again(workshop):
     job = workshop.job("a")
     job.directory.mkdir(parents=True)
