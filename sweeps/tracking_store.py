@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,27 @@ from sweeps.locks import locked
 from sweeps.tracking import RunProjection, create_run
 
 STUDY_TAG = "study"
+_SQLITE = "sqlite:///"
 _WRITER_LOCK = ".mlflow-writer.lock"
 _REPORT_FILES = (".md", ".csv", ".tex", ".json", ".png", ".pdf")
 
 
 def default_uri(output_dir: Path) -> str:
     """The SQLite store of an output folder."""
-    return f"sqlite:///{output_dir / 'mlflow.db'}"
+    return f"{_SQLITE}{output_dir / 'mlflow.db'}"
+
+
+def create_database(path: Path) -> None:
+    """Make an empty migrated SQLite store at `path`, all or nothing.
+
+    Migrating takes seconds; a process killed meanwhile would leave tables that no later start can
+    repair. So it happens beside the final name, which the file gets when it is complete.
+    """
+    making = path.with_name(f"{path.name}.making")
+    for leftover in (making, making.with_name(f"{making.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    MlflowClient(f"{_SQLITE}{making}").search_experiments()
+    os.replace(making, path)
 
 
 class SweepProjection:
@@ -36,6 +51,9 @@ class SweepProjection:
         self._lock = output_dir / _WRITER_LOCK
         uri = uri or default_uri(output_dir)
         with locked(self._lock):
+            database = Path(uri.removeprefix(_SQLITE))
+            if uri.startswith(_SQLITE) and not database.exists():
+                create_database(database)
             self._client = MlflowClient(uri)
             self._experiment = self._open_experiment(uri)
         self._runs: dict[str, RunProjection] = {}
@@ -104,7 +122,7 @@ class SweepProjection:
         # A server keeps artifacts where it was told to; beside SQLite they get a place of ours,
         # because MLflow's own default depends on the current directory.
         location = None
-        if uri.startswith("sqlite:"):
+        if uri.startswith(_SQLITE):
             location = (self._output_dir / "mlartifacts" / self._sweep).as_uri()
         try:
             return self._client.create_experiment(self._sweep, artifact_location=location)
