@@ -186,7 +186,7 @@ def _method(records: Records, summary: Summary) -> str:
     lines = [
         f"Intervals are {LEVEL:.0%} intervals for a mean over seeds and scenes: the hull of a "
         f"two-way percentile bootstrap ({RESAMPLES} resamples of seeds and scenes) and a t "
-        "interval whose variance adds the part of the seeds and the part of the scenes. With a "
+        "interval that adds the variance over seeds and the variance over scenes. With a "
         "handful of seeds the percentile bootstrap alone is too narrow (3 seeds have 10 distinct "
         "resamples, 5 have 126); the t interval widens it and usually decides. Differences are "
         "paired: same seed, same scene, same data order. Intervals are not corrected for the "

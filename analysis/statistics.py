@@ -7,8 +7,9 @@ same matrix of differences, and a contrast over several arms a weighted sum of m
 The interval is the hull of two 95 % intervals for the mean over seeds and scenes:
 - a percentile bootstrap that resamples seeds and scenes, both with replacement (two-way, also
   called pigeonhole bootstrap: Owen 2007, "The pigeonhole bootstrap");
-- a t interval whose variance is (variance of the seed means) / S + (variance of the scene means)
-  / K, with Satterthwaite's degrees of freedom.
+- a t interval whose squared half width is t(S-1)^2 (variance of the seed means) / S
+  + t(K-1)^2 (variance of the scene means) / K (each part with its own quantile, as Cochran and
+  Cox do for unequal variances; Satterthwaite's degrees of freedom cover less at two seeds).
 With 3 or 5 seeds there are only 10 or 126 distinct resamples of the seeds and the percentile
 bootstrap alone covers far less than it claims; the t interval repairs that. Both count the
 seed-scene interaction more than once, so the hull errs on the wide side.
@@ -84,19 +85,18 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     With one scene the scene term is absent and this is Student's interval over seeds.
     """
     seed_means = np.nanmean(values, axis=1)
-    scene_means = np.nanmean(values, axis=0)
-    parts, freedoms = [seed_means.var(ddof=1) / len(seed_means)], [len(seed_means) - 1]
-    if len(scene_means) > 1:
-        parts.append(scene_means.var(ddof=1) / len(scene_means))
-        freedoms.append(len(scene_means) - 1)
-    parts, freedoms = np.array(parts), np.array(freedoms)
-    variance = parts.sum()
     mean = float(seed_means.mean())
-    if variance <= 0:
-        return mean, mean
-    freedom = variance**2 / (parts**2 / freedoms).sum()
-    half = float(stats.t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance))
+    squared = _squared_half_width(seed_means, level)
+    if values.shape[1] > 1:
+        squared += _squared_half_width(np.nanmean(values, axis=0), level)
+    half = float(np.sqrt(squared))
     return mean - half, mean + half
+
+
+def _squared_half_width(means: np.ndarray, level: float) -> float:
+    """Squared half width of Student's interval for the mean of independent values."""
+    quantile = stats.t.ppf(0.5 + level / 2, len(means) - 1)
+    return float(quantile**2 * means.var(ddof=1) / len(means))
 
 
 def bootstrap_interval(

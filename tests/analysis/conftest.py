@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flow3r.files import write_json, write_text
 
 CHANCE = {"rra_15": 40.0, "rra_30": 50.0, "rta_30": 15.0, "auc_30": 5.0, "pointmap_mse": 0.4}
 BASE = {"rra_15": 70.0, "rra_30": 80.0, "rta_30": 45.0, "auc_30": 17.0, "pointmap_mse": 0.1}
@@ -30,6 +30,16 @@ SCALING = {
     "3d-sup++": ("3d-sup", 0, 64, True),
 }
 EFFECTS = {"flow-factored": 3.0, "flow-tracking": 1.5, "flow-projective": -2.0, "3d-sup++": 6.0}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Without the library's flush to disk, which is slow and of no use here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value))
 
 
 def run_id_of(sweep: str, arm: str, seed: int) -> str:
@@ -144,8 +154,6 @@ class Store:
         }
 
     def _curve(self, arm: str, seed: int) -> str:
-        import json
-
         rng = _generator("curve", arm, seed)
         lines = []
         for step in range(10, 801, 10):

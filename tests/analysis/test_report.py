@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import analysis
 from analysis.report import main, parse_settings, write_report
+from analysis.summary import summarise
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 
@@ -24,13 +26,18 @@ def whole(store, tmp_path_factory):
 
 
 @pytest.fixture
-def no_figures(monkeypatch):
+def few_resamples(monkeypatch):
+    monkeypatch.setattr("analysis.report.summarise", partial(summarise, resamples=300))
+
+
+@pytest.fixture
+def no_figures(monkeypatch, few_resamples):
     """Drawing takes seconds; the tests of numbers and words do without."""
     monkeypatch.setattr("analysis.report.write_figures", lambda *_: {})
 
 
 @pytest.fixture
-def unsaved(monkeypatch):
+def unsaved(monkeypatch, few_resamples):
     """Figures are drawn but not written, which is the slow half."""
     saved = lambda _, stem: [stem.with_suffix(".png")]  # noqa: E731
     monkeypatch.setattr("analysis.report.save_figure", saved)
