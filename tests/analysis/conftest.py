@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-
 CHANCE = {"rra_15": 40.0, "rra_30": 50.0, "rta_30": 15.0, "auc_30": 5.0, "pointmap_mse": 0.4}
 BASE = {"rra_15": 70.0, "rra_30": 80.0, "rta_30": 45.0, "auc_30": 17.0, "pointmap_mse": 0.1}
 SPREAD = {"rra_15": 8.0, "rra_30": 6.0, "rta_30": 8.0, "auc_30": 4.0, "pointmap_mse": 0.03}
