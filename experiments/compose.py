@@ -46,6 +46,7 @@ def compose(overrides: list[str]) -> Composed:
     from experiments.spec import resolve
 
     surroundings = {key: config.pop(key) for key in SURROUNDINGS}
+    _identify_videos(config["data"])
     return Composed(
         spec=resolve(config),
         runtime=surroundings["runtime"],
@@ -53,6 +54,14 @@ def compose(overrides: list[str]) -> Composed:
         profile=surroundings["profile_name"],
         cost=surroundings["cost"],
     )
+
+
+def _identify_videos(data: dict[str, Any]) -> None:
+    """Note what a folder of videos holds: the content is part of a run's identity, not the path."""
+    if data.get("videos"):
+        from flow3r.data.video_files import folder_fingerprint
+
+        data["videos"]["content"] = folder_fingerprint(data["videos"]["folder"])
 
 
 def compose_run(overrides: list[str]) -> dict[str, Any]:
@@ -123,6 +132,28 @@ def _groups() -> tuple[str, ...]:
 
 
 def _explain(error: Exception, overrides: tuple[str, ...]) -> str:
+    """What is wrong, with the names that would be right at the place of the first wrong one."""
     first = str(error).strip().splitlines()[0]
-    known = sorted({*_groups(), *SURROUNDINGS, "seed", "batch", "loss"})
-    return f"{first} (overrides: {' '.join(overrides) or 'none'}; top-level names: {known})"
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key not in _groups() and (names := _names_beside(key)):
+            return f"{override}: no such setting; valid names there: {names}"
+    return f"{first} (overrides: {' '.join(overrides) or 'none'})"
+
+
+def _names_beside(key: str) -> list[str]:
+    """The names at the level where a dotted key leaves the default config; [] if it exists."""
+    from hydra import compose as hydra_compose
+    from omegaconf import OmegaConf
+
+    level = OmegaConf.to_container(hydra_compose("run"), resolve=False)
+    for part in key.split("."):
+        if isinstance(level, list) and part.isdigit() and int(part) < len(level):
+            level = level[int(part)]
+        elif isinstance(level, dict) and part in level:
+            level = level[part]
+        elif isinstance(level, dict):
+            return sorted(map(str, level))
+        else:
+            return []
+    return []

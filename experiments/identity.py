@@ -14,9 +14,19 @@ def canonical(value: Any) -> str:
 
 def run_id(spec: dict[str, Any]) -> str:
     """12 hexadecimal digits of the hash of a resolved run spec."""
-    return hashlib.sha256(canonical(spec).encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical(_without_paths(spec)).encode()).hexdigest()[:12]
 
 
 def stage_id(kind: str, spec: dict[str, Any]) -> str:
     """`<kind>-<12 hexadecimal digits>` of a stage's settings."""
     return f"{kind}-{run_id({'kind': kind, 'spec': spec})}"
+
+
+def _without_paths(value: Any) -> Any:
+    """Leave out the folder of videos: their content is identified beside it."""
+    if isinstance(value, dict):
+        hidden = {"folder"} if "content" in value else set()
+        return {k: _without_paths(v) for k, v in value.items() if k not in hidden}
+    if isinstance(value, list):
+        return [_without_paths(v) for v in value]
+    return value

@@ -46,7 +46,15 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Dead, but not yet waited for by its parent; only Linux tells."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return False
+    return stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 class RunDirectory:

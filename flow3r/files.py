@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` on a temporary sibling of `path`, flush it to disk, then rename it into place."""
+    """Call `write` on a temporary sibling of `path`, flush it to disk, rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

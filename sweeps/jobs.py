@@ -12,15 +12,10 @@ from sweeps.plan import Plan
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Every run waits for the shared initialisation, so nothing else can use the other slots meanwhile:
-# it gets all of them. A rule about the kind, not about what happens to be idle, because the number
-# of threads may change the last bits of a result and a restart must not.
-WIDE_KINDS = frozenset({"pretrain"})
-
 
 @dataclass(frozen=True)
 class Job:
-    """One child process to be. `wide` jobs take every slot; `spec` goes into spec.json."""
+    """One child process to be; `spec` goes into spec.json."""
 
     id: str
     kind: str
@@ -29,7 +24,6 @@ class Job:
     command: tuple[str, ...]
     depends_on: tuple[str, ...]
     spec: dict[str, Any]
-    wide: bool = False
 
     @property
     def is_run(self) -> bool:
@@ -88,7 +82,7 @@ def _job(
     spec: dict[str, Any],
 ) -> Job:
     command = (sys.executable, str(_script(kind)), f"spec={directory / 'spec.json'}")
-    return Job(name, kind, label, directory, command, depends_on, spec, kind in WIDE_KINDS)
+    return Job(name, kind, label, directory, command, depends_on, spec)
 
 
 def _script(kind: str) -> Path:

@@ -78,7 +78,5 @@ def estimate_remaining(open_jobs: Sequence[Job], costs: CostModel, slots: int) -
     for job in open_jobs:
         before = max((chain.get(d, 0.0) for d in job.depends_on), default=0.0)
         chain[job.id] = before + known[job.id]
-    # Wide jobs use every slot, so their time does not shrink with the number of slots.
-    wide = sum(known[job.id] for job in open_jobs if job.wide)
-    narrow = [known[job.id] for job in open_jobs if not job.wide]
-    return max(wide + makespan(narrow, slots), max(chain.values(), default=0.0))
+    seconds = [known[job.id] for job in open_jobs]
+    return max(makespan(seconds, slots), max(chain.values(), default=0.0))

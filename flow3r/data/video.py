@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flow3r.data.video_config import VideoConfig
-from flow3r.data.video_files import decode, find_videos, fingerprint
+from flow3r.data.video_files import decode, find_videos, fingerprint, folder_fingerprint
 from flow3r.data.video_frames import fit
 from flow3r.data.video_plan import ClipPlan, Skipped, VideoPlan, plan_clips
 from flow3r.errors import DataError
@@ -33,6 +33,7 @@ __all__ = [
     "build_video_clips",
     "find_videos",
     "fingerprint",
+    "folder_fingerprint",
     "plan_clips",
     "read_clip",
     "read_clips",
@@ -57,6 +58,11 @@ def build_video_clips(
     pairs: [P, 2] ordered pairs (source, target) of the clip's frames. The report also holds the
     fingerprints of the files and what was skipped and why. Raises DataError if no clip is found.
     """
+    if config.content and (found := folder_fingerprint(config.folder)) != config.content:
+        raise DataError(
+            f"videos={config.folder!r}: the files changed since the run was planned (content "
+            f"{found}, planned with {config.content}); start the command again to plan anew"
+        )
     plan = plan_clips(config)
     return read_clips(plan, pairs), plan.report()
 

@@ -14,6 +14,9 @@ class VideoConfig:
 
     folder: str
     """A folder of video files (searched with its sub-folders) or one file."""
+    content: str = ""
+    """`folder_fingerprint` of the files when the run was planned. It identifies the videos, not
+    the path; a folder that has changed since is refused. Empty: not checked."""
     size: tuple[int, int] = (64, 64)
     """(height, width) of the clips."""
     frames: int = 4

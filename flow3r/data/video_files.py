@@ -102,6 +102,14 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_fingerprint(folder: str | Path) -> str:
+    """16 hexadecimal digits of the names and contents of the folder's videos, not of its path."""
+    digest = hashlib.sha256()
+    for path in find_videos(folder):
+        digest.update(f"{display_name(path, folder)}\0{fingerprint(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 def decode(path: Path, max_seconds: float) -> Iterator[DecodedFrame]:
     """The frames of the first video stream in order, up to `max_seconds` after the first one.
 

@@ -20,6 +20,8 @@ from flow3r.errors import DataError
 from flow3r.teachers.dis import DisConfig, DisTeacher
 
 THUMBNAIL_SHORT_SIDE = 64
+NAMED_FILES = 3
+"""A message names this many skipped files."""
 _SCOUT = DisTeacher(DisConfig(patch_stride=4, gradient_steps=16, variational_iterations=5))
 """A fast DIS: motion is judged here, not labelled."""
 
@@ -224,5 +226,6 @@ def _limit(clips: list[ClipPlan], wanted: int | None) -> list[ClipPlan]:
 def _summary(skipped: list[Skipped]) -> str:
     if len(skipped) == 1:
         return f"{skipped[0].path}: {skipped[0].reason}"
-    counts = Counter(s.reason.split(" (")[0] for s in skipped)
-    return ", ".join(f"{count} x {reason}" for reason, count in counts.most_common())
+    named = [f"{s.path}: {s.reason}" for s in skipped[:NAMED_FILES]]
+    more = len(skipped) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")

@@ -7,8 +7,8 @@ distance of the valid true points to the first camera.
 
 Chamfer distance and f-score work on a sample of a clip's valid pixels: a random permutation that
 depends on their number only, of which the first `TREE_POINTS` are searched and the first
-`queries` (`QUERY_POINTS`) ask for their nearest neighbour. Predicted and true points of the same pixels are
-taken, so that a perfect prediction scores 0 and 100.
+`queries` (`QUERY_POINTS`) ask for their nearest neighbour. Predicted and true points of the same
+pixels are taken, so that a perfect prediction scores 0 and 100.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ class Slot:
     gpu: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
 
-    def environment(self, threads: int) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """The child's whole environment."""
-        limits = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        limits = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
         return {**os.environ, **limits, "PYTHONUNBUFFERED": "1", **self.variables}
 
 

@@ -26,7 +26,7 @@ from sweeps.executors.ledger import (
     Ledger,
     Outcome,
 )
-from sweeps.executors.resources import Slot, available_cores
+from sweeps.executors.resources import Slot
 from sweeps.jobs import Job
 from sweeps.locks import LOCK_NAME, FileLock, try_lock
 
@@ -61,7 +61,7 @@ class Observer(Protocol):
 class _Active:
     job: Job
     child: Child
-    slots: list[Slot]
+    slot: Slot
     lock: FileLock
     before: dict | None
 
@@ -83,7 +83,6 @@ class LocalExecutor:
         self.ledger = Ledger(jobs, seconds)
         self._stops = self._stops_passed_on = 0
         self._free = list(slots)
-        self._total = len(slots)
         self._observer = observer
         self._runtime = runtime
         self._policy = policy
@@ -140,13 +139,11 @@ class LocalExecutor:
         for job in self.ledger.ready():
             if not self._due(job):
                 continue
-            needed = self._total if job.wide else 1
-            # A wide job waits for the last slot; lesser jobs must not slip in before it for ever.
-            if len(self._free) < needed:
+            if not self._free:
                 return False
             lock = self._claim(job)
             if lock is not None:
-                self._launch(job, lock, needed)
+                self._launch(job, lock)
             elif self.ledger.state(job.id) != ELSEWHERE:
                 return True
         return False
@@ -178,24 +175,21 @@ class LocalExecutor:
     def _failed_elsewhere(self, job: Job) -> bool:
         return read_status(job.directory) != self._known[job.id]
 
-    def _launch(self, job: Job, lock: FileLock, needed: int) -> None:
-        slots = [self._free.pop(0) for _ in range(needed)]
-        # A wide job on CPU slots computes with all of them; on GPUs with the first.
-        wide = job.wide and slots[0].gpu is None
-        threads = min(needed, available_cores()) if wide else slots[0].threads
-        runtime = {**self._runtime, "threads": threads}
+    def _launch(self, job: Job, lock: FileLock) -> None:
+        slot = self._free.pop(0)
+        runtime = {**self._runtime, "threads": slot.threads}
         try:
             states.write_spec(job.directory, job.kind, job.id, job.spec, runtime)
             before = read_status(job.directory)
-            child = self._start(job, slots[0].environment(threads), lock.fd)
+            child = self._start(job, slot.environment(), lock.fd)
         except OSError as error:  # a full disk, too many processes: this job fails, not the sweep
             lock.release()
-            self._free += slots
+            self._free.append(slot)
             self._settle(job, Outcome(FAILED, f"could not be started: {error}"))
             return
-        self._active[job.id] = _Active(job, child, slots, lock, before)
+        self._active[job.id] = _Active(job, child, slot, lock, before)
         self.ledger.mark(job.id, ACTIVE)
-        self._observer.started(job, slots[0])
+        self._observer.started(job, slot)
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -209,7 +203,7 @@ class LocalExecutor:
                 self._conclude(active, code)
             finally:
                 active.lock.release()
-                self._free = sorted([*self._free, *active.slots], key=lambda slot: slot.index)
+                self._free = sorted([*self._free, active.slot], key=lambda slot: slot.index)
 
     def _conclude(self, active: _Active, code: int) -> None:
         job = active.job

@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.compose import choices, compose, load_sweep
-from flow3r.errors import ConfigError
+from flow3r.errors import ConfigError, DataError
 
 FORMULATIONS = ["3d-sup", "flow-factored", "flow-projective", "flow-tracking"]
 
@@ -39,9 +39,19 @@ def test_every_teacher_composes(teacher):
     assert spec["data"]["unlabelled"]["teacher"]["name"] == teacher
 
 
-def test_videos_take_the_place_of_generated_unlabelled_clips():
-    spec = compose(["profile=smoke", "data=videos", "data.videos.folder=/videos"]).spec
-    assert spec["data"]["videos"]["folder"] == "/videos"
+def test_videos_take_the_place_of_generated_unlabelled_clips(tmp_path):
+    overrides = ["profile=smoke", "data=videos", f"data.videos.folder={tmp_path}"]
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    spec = compose(overrides).spec
+    assert spec["data"]["videos"]["folder"] == str(tmp_path)
+    (tmp_path / "a.mp4").write_bytes(b"2")
+    assert compose(overrides).spec["data"]["videos"]["content"] != spec["data"]["videos"]["content"]
+
+
+def test_a_missing_or_empty_video_folder_is_named(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(DataError, match="videos="):
+            compose(["profile=smoke", "data=videos", f"data.videos.folder={folder}"])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,8 @@ def test_videos_take_the_place_of_generated_unlabelled_clips():
     [
         (["formulation=factored"], r"formulation='factored' is not known.*flow-factored"),
         (["profile=huge"], r"profile='huge' is not known.*laptop"),
-        (["modell=x"], r"modell"),
+        (["modell=x"], r"modell=x: no such setting; valid names there: .*'model'"),
+        (["batch.repaly=1"], r"batch\.repaly=1: no such setting; valid names there: .*'replay'"),
         (["batch.replay=-1"], r"batch.*replay=-1 must not be negative"),
         (["data.unlabelled_clips=-5"], r"unlabelled_clips=-5 must not be negative"),
         (["data.unlabelled_clips=99999"], r"unlabelled_clips=99999 must lie in 0\.\.\d+"),

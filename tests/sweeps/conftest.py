@@ -76,8 +76,7 @@ class Workshop:
             name=name,
         )
         command = (sys.executable, "-c", prelude + code)
-        wide = kind == "pretrain"
-        return Job(name, kind, name, directory, command, needs, {"name": name}, wide)
+        return Job(name, kind, name, directory, command, needs, {"name": name})
 
     def executor(
         self, jobs: list[Job], slots: int = 2, seconds: dict | None = None, **policy: int

@@ -37,26 +37,6 @@ def test_stages_run_before_what_needs_them(workshop):
     assert sorted(workshop.order()[2:]) == ["a", "b"]
 
 
-def test_a_wide_job_has_every_slot_to_itself_and_all_threads(workshop, monkeypatch):
-    monkeypatch.setattr("sweeps.executors.slots.available_cores", lambda: 2)
-    slow = "begin(); time.sleep(0.3); end('done')"
-    watch = """
-others = [p for p in here.parent.parent.glob("*/*/status.json")]
-print("threads", os.environ["OMP_NUM_THREADS"], [read_status(p.parent)["state"] for p in others])
-end('done')
-"""
-    jobs = [
-        workshop.job("slow", slow, kind="dataset"),
-        workshop.job("pre", watch, kind="pretrain"),
-        workshop.job("a", needs=("pre",)),
-        workshop.job("b", slow),
-    ]
-    ledger = workshop.executor(jobs, seconds={"slow": 9.0, "pre": 5.0}).run()
-    assert set(states(ledger).values()) == {DONE}
-    assert workshop.order()[:2] == ["slow", "pre"]
-    assert "threads 2 ['done']" in (jobs[1].directory / "log.txt").read_text()
-
-
 def test_a_failure_stops_nothing_else_and_carries_its_reason(workshop):
     jobs = [
         workshop.job("bad", "end('failed', 'loss became nan'); sys.exit(1)"),
