@@ -118,7 +118,7 @@ def test_every_formulation_trains(formulation, precision, run_script, small_over
     [
         "head_options.flow-projective.intrinsics=given",
         "teacher=noisy",
-        "initialisation={kind: random, pretrain: null, weights: ''}",
+        "initialisation.kind=random initialisation.pretrain=null",
         "batch.accumulate=3",
     ],
 )
@@ -128,7 +128,7 @@ def test_options_train(override, run_script, small_overrides, tmp_path):
         "experiments/train.py",
         *small_overrides,
         f"formulation={formulation}",
-        override,
+        *override.split(),
         f"output_dir={tmp_path}",
     )
     assert result.returncode == 0, result.stdout + result.stderr
