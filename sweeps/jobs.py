@@ -47,7 +47,7 @@ def plan_jobs(plan: Plan, output_dir: Path) -> list[Job]:
         _job(
             run.run_id,
             "run",
-            f"{'/'.join(run.arms)} seed {run.seed}",
+            run_label(run.arms, run.seed),
             output_dir / "runs" / run.run_id,
             run.depends_on,
             run.spec,
@@ -55,6 +55,11 @@ def plan_jobs(plan: Plan, output_dir: Path) -> list[Job]:
         for run in plan.runs
     ]
     return stages + runs
+
+
+def run_label(arms: Sequence[str], seed: int) -> str:
+    """What people read for a run: `flow-factored seed 0`; all its arms where several share it."""
+    return f"{'/'.join(arms)} seed {seed}"
 
 
 def needed_jobs(jobs: Sequence[Job], finished: set[str]) -> list[Job]:

@@ -14,6 +14,7 @@ from flow3r.files import read_json, write_json
 from sweeps import states
 from sweeps.console import PlainConsole, make_console
 from sweeps.cost import CostModel
+from sweeps.drawing import draw_all, figures_due
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
 from sweeps.executors.resources import Slot, local_slots
@@ -21,12 +22,14 @@ from sweeps.executors.slots import LocalExecutor, Policy
 from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
 from sweeps.locks import locked
 from sweeps.options import Options, require_writable
+from sweeps.pages import links
 from sweeps.plan import Experiments, Plan, expand, plan_record
 from sweeps.preview import preview
 from sweeps.progress import Snapshot, take_snapshot
 from sweeps.tracker import Tracker
 
 EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
+_WARNINGS = 3  # of the same kind; more would hide the table
 
 
 def preview_sweep(options: Options) -> str:
@@ -50,7 +53,10 @@ def run_sweep(options: Options) -> int:
     try:
         ledger = _run_jobs(options, plan, jobs)
         exit_code = _exit_code(ledger)
-        closing = _closing_words(options, plan, ledger)
+        if exit_code != EXIT_STOPPED:  # the report shows the figures, so they come first
+            closing = draw_figures(jobs, tracker)
+        experiment = tracker.experiment if tracker else None
+        closing = _closing_words(options, plan, ledger, experiment) + closing
     finally:
         problem = tracker.finish() if tracker else None
     if problem:
@@ -83,6 +89,25 @@ def record_plan(plan: Plan, output_dir: Path) -> None:
                 f"profile={plan.profile}; choose another output_dir, or profile={other}"
             )
         write_json(path, plan_record(plan, _git_commit()))
+
+
+def draw_figures(jobs: Sequence[Job], tracker: Tracker | None) -> list[str]:
+    """Wait until all finished runs have their figures; returns a warning for each that has none.
+
+    The tracker has drawn most of them meanwhile. Without one they are drawn here.
+    """
+    runs = [(job.label, job.directory) for job in jobs if job.is_run]
+    due = sum(figures_due(directory) for _, directory in runs)
+    if due:
+        print(f"drawing the figures of {due} run{'s' if due != 1 else ''}", flush=True)
+    undrawn = tracker.draw_figures() if tracker else None
+    if undrawn is None:
+        undrawn = draw_all(runs)
+    words = [f"warning: no figures of {found.run}: {found.reason}" for found in undrawn]
+    if len(words) > _WARNINGS:
+        more = f"warning: nor of {len(words) - _WARNINGS} more runs"
+        words = [*words[:_WARNINGS], more]
+    return words
 
 
 def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
@@ -154,7 +179,9 @@ def _exit_code(ledger: Ledger) -> int:
     return EXIT_FAILED if FAILED in ended else EXIT_DONE
 
 
-def _closing_words(options: Options, plan: Plan, ledger: Ledger) -> list[str]:
+def _closing_words(
+    options: Options, plan: Plan, ledger: Ledger, experiment: str | None
+) -> list[str]:
     failed = [(ledger.jobs[n], o) for n, o in ledger.outcomes.items() if o.state == FAILED]
     words = [f"failed: {job.label} ({job.id}): {outcome.reason}" for job, outcome in failed]
     words += [f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j)]
@@ -164,7 +191,7 @@ def _closing_words(options: Options, plan: Plan, ledger: Ledger) -> list[str]:
         words += _report(options.output_dir, plan.sweep)
     if options.tracking:
         uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
-        words.append(f"MLflow: mlflow ui --backend-store-uri {uri}")
+        words += links(uri, experiment)
     return words
 
 

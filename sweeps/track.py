@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
-import time
 from pathlib import Path
 
 # The folder of this script would otherwise shadow other modules; the repository is what we import.
@@ -21,7 +19,8 @@ Project the run directories of a sweep to MLflow.
   python sweeps/track.py sync    output_dir=outputs sweep=NAME    bring MLflow up to date
   python sweeps/track.py rebuild output_dir=outputs [sweep=NAME]  make its runs anew
   tracking_uri=URI            default: sqlite:///<output_dir>/mlflow.db
-  follow=true                 (sync) go on every interval=15 seconds until standard input closes
+  follow=true                 (sync) go on every interval=10 seconds until standard input closes,
+                              and draw the figures of the runs that end meanwhile
 """
 _NAMES = ("output_dir", "sweep", "tracking_uri", "follow", "interval")
 
@@ -37,7 +36,7 @@ def main(words: list[str]) -> int:
         sweeps = _sweeps(output_dir, options.get("sweep"))
         uri = options.get("tracking_uri")
         if options.get("follow") == "true":
-            _follow(output_dir, sweeps[0], uri, float(options.get("interval", "15")))
+            _follow(output_dir, sweeps[0], uri, float(options.get("interval", "10")))
         else:
             _once(command, output_dir, sweeps, uri)
     except ConfigError as error:
@@ -85,23 +84,17 @@ def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> N
     # Ctrl-C is the scheduler's business: it still wants the last states projected.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # training comes first
-    from sweeps.tracking_store import SweepProjection
+    # The scheduler reads our answers; what libraries print belongs into the log, as errors do.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from sweeps.drawing import Drawing
+    from sweeps.follow import Follower
+    from sweeps.tracking_store import SweepProjection, planned_runs
 
     projection = SweepProjection(output_dir, sweep, uri)
-    waited_for = sys.stdin.fileno()
-    while True:
-        began = time.monotonic()
-        try:
-            written = projection.sync()
-            took = time.monotonic() - began
-            print(f"{time.strftime('%H:%M:%S')} {written} values in {took:.2f} s", flush=True)
-        except Exception as error:  # a store that is away must not end it
-            print(f"{time.strftime('%H:%M:%S')} will try again: {error!r}", flush=True)
-        ready, _, _ = select.select([waited_for], [], [], interval)
-        if ready:
-            break
-    projection.sync()
-    projection.sync_study()
+    runs = planned_runs(output_dir, sweep)
+    drawing = Drawing([(run["label"], output_dir / "runs" / run["run_id"]) for run in runs])
+    Follower(projection, drawing, interval, sys.stdin.fileno(), answers).run()
 
 
 if __name__ == "__main__":

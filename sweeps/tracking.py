@@ -19,6 +19,7 @@ from experiments.rundir import read_status
 from flow3r.files import read_json
 from sweeps import states
 from sweeps.metrics_tail import Cursor, Point, read_new
+from sweeps.pages import run_note
 
 # MLflow's UI hides tags that start with "mlflow.".
 CURSOR_TAG = "mlflow.harness.cursor"
@@ -82,7 +83,7 @@ class RunProjection:
         evaluation = read_json(path)
         moment = round(path.stat().st_mtime * 1000)
         return [
-            Point(f"{name}/{metric}", value, evaluation["step"], moment)
+            Point(f"test/{name}/{metric}", value, evaluation["step"], moment)
             for name, benchmark in evaluation["benchmarks"].items()
             for metric, value in benchmark["summary"].items()
             if value is not None
@@ -111,6 +112,7 @@ class RunProjection:
 
     def _log_provenance(self, provenance: dict[str, Any]) -> None:
         tags = {"git_commit": str(provenance.get("git_commit"))}
+        tags["mlflow.source.git.commit"] = tags["git_commit"]
         for name in ("git_dirty", "python", "device", "host", "peak_memory_bytes"):
             if name in provenance:
                 tags[name] = str(provenance[name])
@@ -154,7 +156,7 @@ def create_run(
 ) -> Run:
     """Make the MLflow run of a run directory with its parameters and fixed tags.
 
-    `run`: {"run_id", "seed", "arms": [...]} and the facts of its arm.
+    `run`: as `planned_runs` gives it.
     """
     spec = read_json(directory / "spec.json")["spec"]
     status = read_status(directory) or {}
@@ -166,12 +168,16 @@ def create_run(
         "unlabelled_clips": str(run["unlabelled_clips"]),
         "labelled_clips": str(run["labelled_clips"]),
         "run_id": run["run_id"],
+        "mlflow.runColor": run["colour"],
+        "mlflow.note.content": run_note(run, directory),
+        "mlflow.source.name": "experiments/train.py",
+        "mlflow.source.type": "LOCAL",
     }
     made = client.create_run(
         experiment,
         start_time=_milliseconds(status.get("started")),
         tags=tags,
-        run_name=f"{run['arms'][0]} seed {run['seed']}",
+        run_name=run["label"],
     )
     params = [Param(k, v) for k, v in flatten(spec).items() if 0 < len(v) <= _LONGEST_PARAM]
     for i in range(0, len(params), _PARAMS_PER_BATCH):

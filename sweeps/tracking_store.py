@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from mlflow.exceptions import MlflowException
 
 from experiments.rundir import read_status
 from flow3r.files import read_json
+from sweeps import pages
+from sweeps.jobs import run_label
 from sweeps.locks import locked
 from sweeps.tracking import RunProjection, create_run
 
@@ -55,7 +56,8 @@ class SweepProjection:
             if uri.startswith(_SQLITE) and not database.exists():
                 create_database(database)
             self._client = MlflowClient(uri)
-            self._experiment = self._open_experiment(uri)
+            self.experiment = self._open_experiment(uri)
+            self._describe_experiment()
         self._runs: dict[str, RunProjection] = {}
         self._report_seen: tuple | None = None
 
@@ -82,9 +84,9 @@ class SweepProjection:
             return
         with locked(self._lock):
             run = self._find(f"tags.{STUDY_TAG} = 'true'") or self._client.create_run(
-                self._experiment,
+                self.experiment,
                 tags={STUDY_TAG: "true", "sweep": self._sweep},
-                run_name=f"study: {self._sweep}",
+                run_name=pages.study_name(self._sweep),
             )
             self._fill_study(run, folder, files)
         self._report_seen = seen
@@ -93,18 +95,14 @@ class SweepProjection:
         for path in files:
             parent = path.relative_to(folder).parent.as_posix()
             self._client.log_artifact(run.info.run_id, str(path), None if parent == "." else parent)
-        notes = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".md"]
-        if notes:
-            self._client.set_tag(run.info.run_id, "mlflow.note.content", notes[0][:5000])
-        moment = round((folder / "results.json").stat().st_mtime * 1000)
-        metrics = [
-            Metric(_metric_name(arm), arm["mean"], moment, 0)
-            for arm in read_json(folder / "results.json")["arms"]
-            if arm.get("mean") is not None
-        ]
+        self._client.set_tag(run.info.run_id, "mlflow.note.content", pages.study_note(folder))
+        results = folder / "results.json"
+        moment = round(results.stat().st_mtime * 1000)
+        found = pages.study_metrics(self._plan(), read_json(results))
+        metrics = [Metric(name, value, moment, step) for name, value, step in found]
         for i in range(0, len(metrics), 1000):
             self._client.log_batch(run.info.run_id, metrics=metrics[i : i + 1000])
-        self._client.set_terminated(run.info.run_id, "FINISHED")
+        self._client.set_terminated(run.info.run_id, "FINISHED", moment)
 
     def clear(self) -> None:
         """Delete the sweep's runs from MLflow, so that a sync makes them anew."""
@@ -132,11 +130,24 @@ class SweepProjection:
                 raise
             return found.experiment_id
 
+    def _describe_experiment(self) -> None:
+        plan = self._plan()
+        known = self._client.get_experiment(self.experiment).tags
+        wanted = pages.experiment_tags(plan)
+        if "mlflow.note.content" not in known:  # people may have written their own
+            wanted["mlflow.note.content"] = pages.experiment_note(plan)
+        for key, value in wanted.items():
+            if known.get(key) != value:
+                self._client.set_experiment_tag(self.experiment, key, value)
+
+    def _plan(self) -> dict[str, Any]:
+        return read_json(self._output_dir / "reports" / self._sweep / "plan.json")
+
     def _projection(self, run: dict[str, Any], directory: Path) -> RunProjection:
         name = run["run_id"]
         if name not in self._runs:
             found = self._find(f"tags.run_id = '{name}'") or create_run(
-                self._client, self._experiment, self._sweep, run, directory
+                self._client, self.experiment, self._sweep, run, directory
             )
             # Searching and creating return what was there before the tags; read it whole.
             whole = self._client.get_run(found.info.run_id)
@@ -144,14 +155,14 @@ class SweepProjection:
         return self._runs[name]
 
     def _find(self, condition: str) -> Run | None:
-        found = self._client.search_runs([self._experiment], condition, max_results=1)
+        found = self._client.search_runs([self.experiment], condition, max_results=1)
         return found[0] if found else None
 
     def _all_runs(self) -> Iterator[Run]:
         token = None
         pages = []
         while True:
-            page = self._client.search_runs([self._experiment], page_token=token)
+            page = self._client.search_runs([self.experiment], page_token=token)
             pages.extend(page)
             token = page.token
             if not token:
@@ -159,9 +170,13 @@ class SweepProjection:
 
 
 def planned_runs(output_dir: Path, sweep: str) -> list[dict[str, Any]]:
-    """The runs of a sweep's plan.json, each once, with the facts of its (first) arm."""
+    """The runs of a sweep's plan.json, each once, with the facts of its (first) arm.
+
+    Each has `run_id`, `seed`, `depends_on`, all its `arms`, a `label` and a `colour`.
+    """
     plan = read_json(output_dir / "reports" / sweep / "plan.json")
     facts = {arm["arm"]: arm for arm in plan["arms"]}
+    colours = pages.colours(plan)
     runs: dict[str, dict[str, Any]] = {}
     for entry in plan["runs"]:
         name = entry["run_id"]
@@ -169,9 +184,7 @@ def planned_runs(output_dir: Path, sweep: str) -> list[dict[str, Any]]:
             runs[name]["arms"].append(entry["arm"])
         else:
             runs[name] = {**facts[entry["arm"]], **entry, "arms": [entry["arm"]]}
+    for run in runs.values():
+        run["label"] = run_label(run["arms"], run["seed"])
+        run["colour"] = colours[run["arms"][0]]
     return list(runs.values())
-
-
-def _metric_name(arm: dict[str, Any]) -> str:
-    """`dynamic/rra_15/flow-factored`, with what MLflow refuses in names replaced."""
-    return re.sub(r"[^\w/.\- ]", "x", f"{arm['benchmark']}/{arm['metric']}/{arm['arm']}")

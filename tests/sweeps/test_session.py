@@ -10,6 +10,7 @@ import pytest
 from flow3r.errors import ConfigError
 from flow3r.files import read_json
 from sweeps import session
+from sweeps.drawing import Undrawn
 from sweeps.jobs import REPOSITORY
 from sweeps.options import Options
 
@@ -87,10 +88,40 @@ def test_the_inline_launcher_shows_the_output_of_the_children(invoke, capsys, tm
 
 
 def test_the_mlflow_command_is_printed(invoke, capsys, monkeypatch):
-    tracker = SimpleNamespace(finish=lambda: None)
+    tracker = SimpleNamespace(finish=lambda: None, draw_figures=lambda: [], experiment="7")
     monkeypatch.setattr(session, "Tracker", lambda *words: tracker)
     invoke(tracking=True)
-    assert "mlflow ui --backend-store-uri sqlite:///" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "mlflow ui --backend-store-uri sqlite:///" in output
+    assert "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning" in output
+
+
+def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
+    invoke, monkeypatch, capsys
+):
+    order = []
+    undrawn = [Undrawn("plain seed 0", "no predictions")]
+    tracker = SimpleNamespace(
+        finish=lambda: order.append("finish"),
+        draw_figures=lambda: order.append("draw") or undrawn,
+        experiment="7",
+    )
+    monkeypatch.setattr(session, "Tracker", lambda *words: tracker)
+    monkeypatch.setattr(session, "_report", lambda *words: order.append("report") or ["REPORT"])
+    assert invoke(tracking=True) == 0
+    assert order == ["draw", "report", "finish"]
+    output = capsys.readouterr().out
+    assert output.index("REPORT") < output.index("warning: no figures of plain seed 0: no pred")
+
+
+@pytest.mark.parametrize("tracking", [False, True])
+def test_figures_are_drawn_here_where_no_tracker_does_it(invoke, monkeypatch, tracking):
+    dead = SimpleNamespace(finish=lambda: None, draw_figures=lambda: None, experiment=None)
+    monkeypatch.setattr(session, "Tracker", lambda *words: dead)
+    drawn = []
+    monkeypatch.setattr(session, "draw_all", lambda runs: drawn.extend(runs) or [])
+    invoke(tracking=tracking)
+    assert "plain seed 0" in [name for name, _ in drawn]
 
 
 def test_a_preview_shows_states_and_shared_runs(invoke, tmp_path):

@@ -8,10 +8,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from experiments.rundir import now
 from flow3r.files import write_json
-from sweeps.tracking_store import SweepProjection, create_database, planned_runs
+from sweeps.tracking_store import SweepProjection, create_database, default_uri, planned_runs
 
 RUN = "0123456789ab"
 SPEC = {
@@ -37,7 +38,10 @@ def output_dir(tmp_path, migrated_store) -> Path:
     """An output folder with a plan of one run shared by two arms, half trained."""
     shutil.copy(migrated_store, tmp_path / "mlflow.db")
     arm = {"formulation": "flow-factored", "unlabelled_clips": 8, "labelled_clips": 4}
+    asked = {"arm": "two", "baseline": "one", "benchmark": "dynamic", "metrics": ["rra_15"]}
     plan = {
+        **{"sweep": "tiny", "question": "Which?", "profile": "smoke", "baseline": "one"},
+        **{"headline": asked, "scaling": None},
         "arms": [{"arm": name, **arm, "yardstick": False} for name in ("one", "two")],
         "runs": [
             {"arm": name, "seed": 3, "run_id": RUN, "depends_on": []} for name in ("one", "two")
@@ -100,7 +104,7 @@ def contents(output_dir):
 def test_a_run_is_shown_while_it_trains(output_dir):
     SweepProjection(output_dir, "tiny").sync()
     shown = contents(output_dir)
-    assert shown["runs"] == [("one seed 3", "RUNNING")]
+    assert shown["runs"] == [("one/two seed 3", "RUNNING")]
     assert shown["metrics"] == [("train/loss", 1, 1.0), ("train/loss", 2, 0.5)]
     assert ("data.clips", "4") in shown["params"]
     assert "long" not in dict(shown["params"])  # MLflow would cut it; it is in the artifact
@@ -143,9 +147,9 @@ def test_the_end_of_a_run(output_dir):
     finish(output_dir / "runs" / RUN)
     projection.sync()
     shown = contents(output_dir)
-    assert shown["runs"] == [("one seed 3", "FINISHED")]
-    assert ("static/rra_15", 9, 75.0) in shown["metrics"]
-    assert not any(key == "static/flow_epe" for key, _, _ in shown["metrics"])
+    assert shown["runs"] == [("one/two seed 3", "FINISHED")]
+    assert ("test/static/rra_15", 9, 75.0) in shown["metrics"]
+    assert not any(key == "test/static/flow_epe" for key, _, _ in shown["metrics"])
     assert shown["tags"]["git_commit"] == "abc"
     assert shown["tags"]["parameters.backbone"] == "12"
     artifacts = {path.name for path in (output_dir / "mlartifacts").rglob("*") if path.is_file()}
@@ -159,12 +163,12 @@ def test_bad_ends_have_their_reason_and_a_new_attempt_runs_again(output_dir, sta
     append(directory, 3, metrics={}, nonfinite={"train/loss": "nan"})
     projection = SweepProjection(output_dir, "tiny")
     projection.sync()
-    assert contents(output_dir)["runs"] == [("one seed 3", shown)]
+    assert contents(output_dir)["runs"] == [("one/two seed 3", shown)]
     assert contents(output_dir)["tags"]["reason"] == "loss became nan"
     assert contents(output_dir)["tags"]["nonfinite.train/loss"] == "nan at step 3"
     set_state(directory, "running")
     projection.sync()
-    assert contents(output_dir)["runs"] == [("one seed 3", "RUNNING")]
+    assert contents(output_dir)["runs"] == [("one/two seed 3", "RUNNING")]
 
 
 def test_a_rebuilt_store_equals_the_one_that_grew(output_dir):
@@ -187,13 +191,26 @@ def test_the_report_becomes_a_study_run(output_dir):
     projection.sync_study()  # not written yet: nothing to show
     cell = {"arm": "3d-sup++", "benchmark": "dynamic", "metric": "rra_15", "mean": 60.0}
     write_json(folder / "results.json", {"arms": [cell, {**cell, "metric": "ate", "mean": None}]})
-    (folder / "report.md").write_text("# The answer")
+    (folder / "report.md").write_text("# Report\n\n**The answer.**\n\n- more")
     projection.sync_study()
     SweepProjection(output_dir, "tiny").sync_study()
     shown = contents(output_dir)
     assert shown["runs"] == [("study: tiny", "FINISHED")]
-    assert shown["metrics"] == [("dynamic/rra_15/3d-supxx", 0, 60.0)]
-    assert shown["tags"]["mlflow.note.content"] == "# The answer"
+    assert shown["metrics"] == [("study/dynamic rra_15 3d-supxx", 0, 60.0)]
+    assert shown["tags"]["mlflow.note.content"].startswith("**The answer.**")
+
+
+def test_an_experiment_brings_its_views_and_keeps_the_words_of_people(output_dir):
+    first = SweepProjection(output_dir, "tiny")
+    client, experiment = MlflowClient(default_uri(output_dir)), first.experiment
+    tags = client.get_experiment(experiment).tags
+    view = json.loads(tags["mlflow.sharedViewState.arms"])
+    assert "metrics.`test/dynamic/rra_15`" in view["selectedColumns"]
+    assert view["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "arm"}]
+    assert "Which?" in tags["mlflow.note.content"]
+    client.set_experiment_tag(experiment, "mlflow.note.content", "mine")
+    SweepProjection(output_dir, "tiny")
+    assert client.get_experiment(experiment).tags["mlflow.note.content"] == "mine"
 
 
 def test_runs_shared_by_arms_are_listed_once(output_dir):
