@@ -29,6 +29,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     spec, runtime = content["spec"], content["runtime"]
     config = from_mapping(PretrainConfig, spec["pretrain"])
     device = choose_device(runtime["device"])
+    torch.set_num_threads(config.threads)
     module = _build(from_mapping(ModelConfig, spec["model"]), config).to(device)
     source = Pool.whole([open_dataset(d, directory.output_dir) for d in spec["source"]])
     plan = BatchPlan(

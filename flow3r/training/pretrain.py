@@ -38,10 +38,13 @@ class PretrainConfig:
     formulations: tuple[FormulationConfig, ...]
     seed: int = 1000
     loss: LossConfig = field(default_factory=LossConfig)
+    threads: int = 1
+    """Torch threads on a CPU. Part of the settings because their number may change last bits."""
     temperature: float = 0.07  # of the contrastive stage (the usual InfoNCE value)
     projection: int = 32  # width of the contrastive embedding
 
     def __post_init__(self) -> None:
+        require(self.threads >= 1, f"threads={self.threads} must be at least 1")
         require(self.temperature > 0, f"temperature={self.temperature} must be positive")
 
 
