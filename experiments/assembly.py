@@ -13,6 +13,7 @@ from flow3r.data.pool import Pool
 from flow3r.data.store import ClipStore
 from flow3r.errors import ConfigError, DataError
 from flow3r.formulations.assembled import Flow3r, build_model
+from flow3r.model.released import load_dinov2, load_pi3
 from flow3r.training.checkpoint import load_weights
 
 WEIGHTS = "weights.pt"
@@ -56,10 +57,22 @@ def initial_model(spec: dict[str, Any], parsed: RunSpec, output_dir: Path) -> Fl
     if parsed.initialisation.kind == "pretrain":
         directory = output_dir / "stages" / pretrain_stage(spec).id
         _load_shared(model, load_weights(directory / WEIGHTS), parsed.formulation.name)
-    elif parsed.initialisation.kind == "weights":
-        weights = load_weights(Path(parsed.initialisation.weights))
-        _load_shared(model, weights, parsed.formulation.name)
+    elif parsed.initialisation.kind != "random":
+        _load_file(model, parsed)
     return model
+
+
+def _load_file(model: Flow3r, parsed: RunSpec) -> None:
+    """Start from a file of the user's, in one of three layouts."""
+    weights = load_weights(Path(parsed.initialisation.weights))
+    if parsed.initialisation.kind == "dinov2":
+        load_dinov2(model.model, weights)
+    elif parsed.initialisation.kind == "pi3":
+        head = load_pi3(model.model, weights)
+        if head and parsed.formulation.name == "flow-factored":
+            _load_strictly(model.formulation.head, head, "the flow-factored head")
+    else:
+        _load_shared(model, weights, parsed.formulation.name)
 
 
 def _load_shared(model: Flow3r, weights: dict[str, torch.Tensor], formulation: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,7 @@ def compose(overrides: list[str]) -> Composed:
 
     surroundings = {key: config.pop(key) for key in SURROUNDINGS}
     _identify_videos(config["data"])
+    _identify_weights(config["initialisation"])
     return Composed(
         spec=resolve(config),
         runtime=surroundings["runtime"],
@@ -62,6 +64,16 @@ def _identify_videos(data: dict[str, Any]) -> None:
         from flow3r.data.video_files import folder_fingerprint
 
         data["videos"]["content"] = folder_fingerprint(data["videos"]["folder"])
+
+
+def _identify_weights(initialisation: dict[str, Any]) -> None:
+    """Note what a weights file holds: its content is part of a run's identity, not its path."""
+    if initialisation.get("weights"):
+        path = Path(initialisation["weights"])
+        if not path.is_file():
+            raise ConfigError(f"initialisation.weights={str(path)!r}: no such file")
+        with open(path, "rb") as file:
+            initialisation["content"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def compose_run(overrides: list[str]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def stage_id(kind: str, spec: dict[str, Any]) -> str:
 
 
 def _without_paths(value: Any) -> Any:
-    """Leave out the folder of videos: their content is identified beside it."""
+    """Leave out the paths of videos and weights where their content is identified beside them."""
     if isinstance(value, dict):
-        hidden = {"folder"} if "content" in value else set()
+        hidden = {"folder", "weights"} if value.get("content") else {"content"}
         return {k: _without_paths(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, list):
         return [_without_paths(v) for v in value]

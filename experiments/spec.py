@@ -18,7 +18,8 @@ from flow3r.training.config import TrainingConfig
 from flow3r.training.pretrain import PretrainConfig
 
 SCHEMA = 1
-INITIALISATIONS = ("pretrain", "random", "weights")
+INITIALISATIONS = ("pretrain", "random", "weights", "pi3", "dinov2")
+FROM_FILE = ("weights", "pi3", "dinov2")
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,18 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class InitialisationConfig:
-    """Where the weights start: the pretrain stage, random, or a file of the user's."""
+    """Where the weights start: the pretrain stage, random, or a file of the user's.
+
+    Files: `weights` is what the pretrain stage writes, `pi3` released pi3 or Flow3r weights,
+    `dinov2` DINOv2 weights for the encoder (the rest random).
+    """
 
     kind: str = "pretrain"
     pretrain: PretrainConfig | None = None
     weights: str = ""
-    """Path of a weights file (kind `weights`)."""
+    """Path of the file."""
+    content: str = ""
+    """Hash of the file; it identifies the weights, the path does not. Filled when composing."""
 
     def __post_init__(self) -> None:
         require_choice("kind", self.kind, INITIALISATIONS)
@@ -121,8 +128,8 @@ class InitialisationConfig:
             "pretrain settings belong to kind=pretrain, and only to it",
         )
         require(
-            (self.kind == "weights") == bool(self.weights),
-            "initialisation.weights=<path> belongs to kind=weights, and only to it",
+            (self.kind in FROM_FILE) == bool(self.weights),
+            f"initialisation.weights=<path> belongs to kinds {FROM_FILE}, and only to them",
         )
 
 

@@ -23,9 +23,15 @@ def test_every_profile_composes_with_every_formulation(profile, formulation):
     assert (composed.spec["data"]["unlabelled_clips"] == 0) == (formulation == "3d-sup")
 
 
-def test_the_paper_profile_composes_with_weights():
-    composed = compose(["profile=paper", "initialisation.weights=pi3.pt"])
+def test_the_paper_profile_composes_with_weights(tmp_path):
+    (tmp_path / "pi3.pt").write_bytes(b"weights")
+    composed = compose(["profile=paper", f"initialisation.weights={tmp_path / 'pi3.pt'}"])
     assert composed.spec["model"]["decoder"]["depth"] == 36
+
+
+def test_a_missing_weights_file_is_named():
+    with pytest.raises(ConfigError, match=r"initialisation\.weights='absent\.pt': no such file"):
+        compose(["profile=paper", "initialisation.weights=absent.pt"])
 
 
 @pytest.mark.parametrize("model", choices("model"))

@@ -54,6 +54,12 @@ def test_videos_are_identified_by_content_not_by_folder():
     assert run_id(first) != run_id({"videos": {"folder": "/a", "content": "2"}})
 
 
+def test_weights_are_identified_by_content_not_by_path():
+    first = {"initialisation": {"weights": "/a", "content": "1"}}
+    assert run_id(first) == run_id({"initialisation": {"weights": "/b", "content": "1"}})
+    assert run_id(first) != run_id({"initialisation": {"weights": "/a", "content": "2"}})
+
+
 def test_the_id_does_not_depend_on_the_order_of_keys():
     assert canonical({"b": 1, "a": [1, {"d": 2, "c": 3}]}) == '{"a":[1,{"c":3,"d":2}],"b":1}'
     assert run_id({"a": 1, "b": 2}) == run_id({"b": 2, "a": 1})
