@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,10 +54,13 @@ def run_sweep(options: Options) -> int:
     try:
         ledger = _run_jobs(options, plan, jobs)
         exit_code = _exit_code(ledger)
-        if exit_code != EXIT_STOPPED:  # the report shows the figures, so they come first
-            closing = draw_figures(jobs, tracker)
-        experiment = tracker.experiment if tracker else None
-        closing = _closing_words(options, plan, ledger, experiment) + closing
+        closing = _failures(ledger)
+        if exit_code == EXIT_STOPPED:
+            closing.append("stopped; the same command continues")
+        else:
+            words, reported = _close(options, plan, jobs, tracker)
+            closing += words
+            exit_code = exit_code if reported else EXIT_FAILED
     finally:
         problem = tracker.finish() if tracker else None
     if problem:
@@ -179,20 +183,30 @@ def _exit_code(ledger: Ledger) -> int:
     return EXIT_FAILED if FAILED in ended else EXIT_DONE
 
 
-def _closing_words(
-    options: Options, plan: Plan, ledger: Ledger, experiment: str | None
-) -> list[str]:
+def _failures(ledger: Ledger) -> list[str]:
     failed = [(ledger.jobs[n], o) for n, o in ledger.outcomes.items() if o.state == FAILED]
     words = [f"failed: {job.label} ({job.id}): {outcome.reason}" for job, outcome in failed]
-    words += [f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j)]
-    if _exit_code(ledger) == EXIT_STOPPED:
-        return [*words, "stopped; the same command continues"]
-    if any(states.state_of(options.output_dir / "runs" / r.run_id) == "done" for r in plan.runs):
-        words += _report(options.output_dir, plan.sweep)
-    if options.tracking:
+    return [*words, *(f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j))]
+
+
+def _close(
+    options: Options, plan: Plan, jobs: Sequence[Job], tracker: Tracker | None
+) -> tuple[list[str], bool]:
+    """Figures, then the report, which shows them; what to say, and whether it was written."""
+    warnings = draw_figures(jobs, tracker)
+    words, reported = [], True
+    if any(job.is_run and states.state_of(job.directory) == states.DONE for job in jobs):
+        try:
+            words = _report(options.output_dir, plan.sweep)
+        except Exception:  # the runs are safe; say what remains to be done instead of hiding them
+            traceback.print_exc()
+            again = f"sweep={plan.sweep} output_dir={options.output_dir}"
+            words = [f"no report (see above); python analysis/report.py {again} tries again"]
+            reported = False
+    if tracker:
         uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
-        words += links(uri, experiment)
-    return words
+        words += links(uri, tracker.experiment)
+    return words + warnings, reported
 
 
 def _has_log(job: Job) -> bool:

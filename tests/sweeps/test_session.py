@@ -114,6 +114,16 @@ def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
     assert output.index("REPORT") < output.index("warning: no figures of plain seed 0: no pred")
 
 
+def test_a_report_that_fails_hides_nothing_else(invoke, monkeypatch, capsys):
+    monkeypatch.setattr(session, "_report", lambda *words: 1 / 0)
+    assert invoke(bad="flow") == 1
+    captured = capsys.readouterr()
+    assert "failed: flow/flow-again seed 0" in captured.out
+    assert "python analysis/report.py sweep=tiny output_dir=" in captured.out
+    assert "ZeroDivisionError" in captured.err
+    assert invoke() == 1
+
+
 @pytest.mark.parametrize("tracking", [False, True])
 def test_figures_are_drawn_here_where_no_tracker_does_it(invoke, monkeypatch, tracking):
     dead = SimpleNamespace(finish=lambda: None, draw_figures=lambda: None, experiment=None)
