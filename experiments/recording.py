@@ -50,10 +50,12 @@ class Recorder:
         return Hooks(
             log=self._log,
             after_step=self._after_step,
+            validate=self._validate,
             save=self._save,
             save_due=self._save_due,
             should_stop=self.stop,
             log_every=self.runtime["log_every"],
+            validate_every=self.validation_every,
         )
 
     def record(self, step: int, stage: str, metrics: dict[str, float]) -> None:
@@ -69,13 +71,14 @@ class Recorder:
         print(f"step {step} {stage} loss {metrics['train/loss']:.4f}", flush=True)
 
     def _after_step(self, step: int, stage: str) -> None:
-        if step % self.validation_every == 0:
-            self._pause_clock()
-            self.record(step, stage, self.validate())
-            self._mark = time.monotonic()
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.directory.update(step=step, stage=stage, train_seconds=self._clock())
+
+    def _validate(self, step: int, stage: str) -> None:
+        self._pause_clock()
+        self.record(step, stage, self.validate())
+        self._mark = time.monotonic()
 
     def _save_due(self) -> bool:
         return time.monotonic() - self._saved > self.runtime["checkpoint_seconds"]

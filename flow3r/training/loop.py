@@ -21,11 +21,13 @@ class Hooks:
     """What the surroundings of a run want to know and to decide."""
 
     log: Callable[[int, str, dict[str, float]], None]  # (steps done, stage, metrics)
-    after_step: Callable[[int, str], None]  # (steps done, stage): validation, heartbeat
+    after_step: Callable[[int, str], None]  # (steps done, stage): heartbeat
+    validate: Callable[[int, str], None]  # (steps done, stage)
     save: Callable[[TrainingState], None]
     save_due: Callable[[], bool]
     should_stop: Callable[[], bool]
     log_every: int
+    validate_every: int
 
 
 class Objective(Protocol):
@@ -90,6 +92,9 @@ class Trainer:
             if step % self.hooks.log_every == 0 or step == end:
                 self._log(terms, lr, finite, step, stage)
             self.hooks.after_step(step, stage.name)
+            if step % self.hooks.validate_every == 0:
+                self._check_finite(finite, step, stage)
+                self.hooks.validate(step, stage.name)
             stopping = self.hooks.should_stop()
             if stopping or self.hooks.save_due():
                 self._check_finite(finite, step, stage)

@@ -51,9 +51,7 @@ class PretrainConfig:
 class PretrainModel(nn.Module):
     """Backbone, geometry heads, the flow heads and the matching projection."""
 
-    def __init__(
-        self, model: ReconstructionModel, heads: dict[str, Formulation], projection: int
-    ):
+    def __init__(self, model: ReconstructionModel, heads: dict[str, Formulation], projection: int):
         super().__init__()
         self.model = model
         self.heads = nn.ModuleDict(heads)

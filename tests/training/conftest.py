@@ -84,10 +84,12 @@ def make_hooks():
         hooks = Hooks(
             log=lambda step, stage, metrics: logged.__setitem__(step, metrics),
             after_step=after_step,
+            validate=lambda step, stage: None,
             save=lambda state: saved.append(copy.deepcopy(state)),
             save_due=lambda: save_every is not None and steps[0] % save_every == 0,
             should_stop=lambda: steps[0] == stop_after,
             log_every=1,
+            validate_every=1,
         )
         return hooks, logged, saved
 

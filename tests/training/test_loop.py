@@ -1,5 +1,7 @@
 """The loop: exact resume, stages, the same run twice, non-finite losses."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -119,3 +121,16 @@ def test_a_nan_stops_training_before_it_reaches_a_checkpoint(
     assert [s.step for s in saved] == [1, 2, 3]
     for state in saved:
         assert all(v.isfinite().all() for v in state.model.values())
+
+
+def test_a_nan_is_named_before_validation_meets_it(
+    make_objective, make_loader, make_hooks, training_config
+):
+    """Validation of a diverged model would fail with a message about its predictions."""
+    objective = make_objective()
+    healthy = objective.losses
+    objective.losses = lambda *a: {k: v * float("inf") for k, v in healthy(*a).items()}
+    hooks, _, _ = make_hooks()
+    rare_logs = dataclasses.replace(hooks, log_every=100, validate=lambda *a: pytest.fail("late"))
+    with pytest.raises(NonFiniteLossError, match="non-finite"):
+        run(objective, make_loader(), training_config, rare_logs)
