@@ -1,33 +1,33 @@
-"""What follows from the numbers, in plain sentences: holds, does not hold, or undecided."""
+"""The sentence that answers a sweep's question, with its numbers.
+
+One rule for both sweeps. Each headline metric is better, worse or undecided: its 95 % interval of
+the paired difference lies on the better side of zero, on the worse side, or contains zero. Then
+
+- Yes: at least one metric is better and none is worse;
+- No: at least one metric is worse and none is better;
+- Mixed: one is better and another worse;
+- Undecided: every interval contains zero, or there is none because only one seed is shared.
+"""
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Sequence
 
-import pandas as pd
-
-from analysis.metrics import (
-    ABOVE_CHANCE,
-    improvement,
-    metric,
-    number,
-    unit_of_difference,
-)
-from analysis.plan import INITIALISATION
-from analysis.published import FORMULATIONS, METRICS
+from analysis.metrics import metric
 from analysis.records import Records
 from analysis.scaling import ScalingCurve
 from analysis.statistics import Estimate
-from analysis.summary import CHANCE, Summary, excludes_zero, lookup, scored_arms, verdict
+from analysis.summary import Summary
+from analysis.wording import basis_text, differences_text, estimate_of, listed, verdict_of
 
-WORDS = {"better": "holds", "worse": "does not hold", "undecided": "is undecided"}
+ONE_SEED = "one seed, no interval: nothing can be claimed"
+Findings = Sequence[tuple[str, Estimate]]  # metric, difference
 
 
-def answer(records: Records, summary: Summary, curves: list[ScalingCurve]) -> str:
+def answer(records: Records, summary: Summary, curves: Sequence[ScalingCurve]) -> str:
     """The sentence that answers the sweep's question."""
-    return preliminary(records) + (
-        scaling_answer(curves) if curves else headline_answer(records, summary)
-    )
+    sentence = scaling_answer(records, curves) if curves else headline_answer(records, summary)
+    return preliminary(records) + sentence
 
 
 def preliminary(records: Records) -> str:
@@ -38,150 +38,114 @@ def preliminary(records: Records) -> str:
     return f"Preliminary ({finished} of {planned} runs finished): "
 
 
+def overall(found: Findings) -> str:
+    """Yes, No, Mixed or Undecided, by the rule above."""
+    verdicts = {verdict_of(name, difference) for name, difference in found}
+    if {"better", "worse"} <= verdicts:
+        return "Mixed"
+    return "Yes" if "better" in verdicts else "No" if "worse" in verdicts else "Undecided"
+
+
 def headline_answer(records: Records, summary: Summary) -> str:
     """Whether the headline arm beats the headline baseline, metric by metric."""
     asked = records.plan.headline
-    keys = {"arm": asked.arm, "baseline": asked.baseline, "benchmark": asked.benchmark}
-    rows = [lookup(summary.comparisons, **keys, metric=name) for name in asked.metrics]
-    rows = [row for row in rows if row is not None]
-    if not rows:
+    rows = [
+        summary.difference(asked.arm, asked.baseline, asked.benchmark, name)
+        for name in asked.metrics
+    ]
+    found = [(row["metric"], estimate_of(row)) for row in rows if row is not None]
+    scenes = f"on the {asked.benchmark} scenes"
+    if not found:
         return (
-            f"{asked.arm} cannot be compared with {asked.baseline} on the {asked.benchmark} "
-            "scenes: they share no seed that is finished in both."
+            f"Undecided: {asked.arm} cannot be compared with {asked.baseline} {scenes}: they "
+            "share no seed that is finished in both."
         )
-    verdicts = [verdict(row) for row in rows]
-    differences = "; ".join(f"{difference_text(row)}: {WORDS[verdict(row)]}" for row in rows)
-    return (
-        f'"{asked.arm} beats {asked.baseline} on the {asked.benchmark} scenes" '
-        f"{_overall(verdicts)} ({differences}; {_basis(rows)})."
-    )
+    budget = _budget(records, [asked.arm, asked.baseline])
+    numbers = f"{differences_text(found)} {_basis(found)}."
+    word = overall(found)
+    claims = {
+        "Yes": f"beats {asked.baseline} {scenes}{_on_which(found)}:",
+        "No": f"is worse than {asked.baseline} {scenes}{_on_which(found)}:",
+        "Mixed": f"against {asked.baseline} {scenes} is {_split(found)}:",
+        "Undecided": f"differs from {asked.baseline} {scenes} by",
+    }
+    return f"{word}{_why(word, found)}: {budget}{asked.arm} {claims[word]} {numbers}"
 
 
-def scaling_answer(curves: list[ScalingCurve]) -> str:
-    """Whether the metric improves from the smallest to the largest count of unlabelled clips."""
-    parts, verdicts = [], []
-    for curve in curves:
-        if curve.gain is None:
-            continue
-        first, last = curve.points["count"].iloc[0], curve.points["count"].iloc[-1]
-        found = _estimate_verdict(curve.metric, curve.gain)
-        verdicts.append(found)
-        parts.append(
-            f"{metric(curve.metric).label} {interval_text(curve.metric, curve.gain)} from {first} "
-            f"to {last} clips, {interval_text(curve.metric, curve.slope)} per doubling: "
-            f"{WORDS[found]}"
-        )
-    if not parts:
-        return "The scaling curve has fewer than two finished counts with a shared seed."
-    gain, benchmark = curves[0].gain, curves[0].benchmark
-    return (
-        f'"More unlabelled clips help on the {benchmark} scenes" {_overall(verdicts)} '
-        f"({'; '.join(parts)}; {_seeds_and_scenes(gain.seeds, gain.scenes)})."
-    )
+def scaling_answer(records: Records, curves: Sequence[ScalingCurve]) -> str:
+    """Whether the largest count of unlabelled clips beats the smallest; trend; yardsticks."""
+    known = [curve for curve in curves if curve.gain is not None and curve.slope is not None]
+    if not known:
+        return "Undecided: the scaling curve has fewer than two finished counts with a shared seed."
+    found = [(curve.metric, curve.gain) for curve in known]
+    first, last = (known[0].points["count"].iloc[i] for i in (0, -1))
+    scenes = f"on the {known[0].benchmark} scenes"
+    word = overall(found)
+    claims = {
+        "Yes": f"more unlabelled clips help {scenes}{_on_which(found)}",
+        "No": f"more unlabelled clips harm {scenes}{_on_which(found)}",
+        "Mixed": f"the effect of more unlabelled clips {scenes} is {_split(found)}",
+        "Undecided": f"whether more unlabelled clips help {scenes} cannot be said",
+    }
+    slopes = [(curve.metric, curve.slope) for curve in known]
+    parts = [
+        f"{last} clips against {first}, {differences_text(found)}",
+        f"per doubling, {differences_text(slopes)}",
+    ]
+    for mark in _yardsticks(records, known):
+        margins = [(c.metric, c.margins[mark]) for c in known if mark in c.margins]
+        relation = {"Yes": "ahead of", "No": "behind", "Mixed": "mixed against"}
+        said = relation.get(overall(margins), "undecided against")
+        parts.append(f"{last} clips are {said} {mark}, {differences_text(margins)}")
+    budget = _budget(records, list(known[0].points["arm"]))
+    opening = f"{word}{_why(word, found)}: {budget}{claims[word]}"
+    return f"{opening}: {'; '.join(parts)} {_basis(found)}."
 
 
-def chance_sentence(records: Records, summary: Summary) -> str:
-    """Which arms are above the best constant prediction, on the metrics that decide it."""
-    below, undecided, count = [], [], 0
-    for benchmark in records.benchmarks():
-        for name in ABOVE_CHANCE:
-            for arm in scored_arms(records):
-                keys = {"arm": arm, "baseline": CHANCE, "benchmark": benchmark, "metric": name}
-                row = lookup(summary.comparisons, **keys)
-                if row is None or arm == INITIALISATION:
-                    continue
-                count += 1
-                place = f"{arm} ({benchmark} {metric(name).label}, {difference_text(row, False)})"
-                if improvement(name, row["difference"]) <= 0:
-                    below.append(place)
-                elif not excludes_zero(row):
-                    undecided.append(place)
-    if count == 0:
-        return "The records hold no chance level."
-    labels = " and ".join(metric(name).label for name in ABOVE_CHANCE)
-    text = f"{count - len(below)} of {count} scores ({labels}, every arm) lie above chance"
-    text += f"; not above: {', '.join(below)}" if below else ""
-    text += f"; above, but not by their interval: {', '.join(undecided)}" if undecided else ""
-    return text + "."
+def _yardsticks(records: Records, curves: Sequence[ScalingCurve]) -> list[str]:
+    """The yardsticks with an answer of their own; the baseline's stands in the tables."""
+    marks = dict.fromkeys(mark for curve in curves for mark in curve.margins)
+    return [mark for mark in marks if mark != records.plan.baseline]
 
 
-def order_sentence(summary: Summary, benchmark: str, name: str = METRICS[0]) -> str | None:
-    """How the pairwise order of the formulations compares with the paper's Table 1.
-
-    None unless at least two of the published formulations are compared here.
-    """
-    published = FORMULATIONS.get(benchmark, {})
-    column = METRICS.index(name)
-    same, reversed_, undecided = [], [], []
-    for first, second in combinations(published, 2):
-        row = lookup(
-            summary.comparisons, arm=second, baseline=first, benchmark=benchmark, metric=name
-        )
-        if row is None:
-            continue
-        paper = improvement(name, published[second][column] - published[first][column])
-        better, worse = (second, first) if paper > 0 else (first, second)
-        pair = f"{better} over {worse}"
-        if not excludes_zero(row):
-            undecided.append(pair)
-        elif (improvement(name, row["difference"]) > 0) == (paper > 0):
-            same.append(pair)
-        else:
-            reversed_.append(pair)
-    total = len(same) + len(reversed_) + len(undecided)
-    if total == 0:
-        return None
-    lists = [("as published", same), ("reversed", reversed_), ("undecided", undecided)]
-    detail = "; ".join(f"{word}: {', '.join(pairs)}" for word, pairs in lists if pairs)
-    whole = "is" if len(same) == total else "is not"
-    return (
-        f"The paper's order of the formulations on {benchmark} {metric(name).label} {whole} "
-        f"reproduced: {len(same)} of {total} published pairwise orderings hold here "
-        f"({detail})."
-    )
+def _budget(records: Records, arms: Sequence[str]) -> str:
+    """`at equal clips per step ` where the records show it of these arms, else nothing."""
+    runs = records.runs[records.runs["arm"].isin(arms) & records.runs["finished"]]
+    budgets = runs[["step", "clips_per_step"]]
+    equal = budgets.notna().all(axis=None) and len(budgets.drop_duplicates()) == 1
+    return "at equal clips per step " if equal else ""
 
 
-def difference_text(row: pd.Series, label: bool = True) -> str:
-    """`RRA@15 +2.3 [+1.0, +3.6] points` of a comparison row."""
-    found = Estimate(row["difference"], row["low"], row["high"], row["seeds"], row["scenes"])
-    text = interval_text(row["metric"], found)
-    return f"{metric(row['metric']).label} {text}" if label else text
+def _on_which(found: Findings) -> str:
+    """Names the metrics that decide and those that do not; nothing when all agree."""
+    decided, open_ = _by_verdict(found, "better", "worse"), _by_verdict(found, "undecided")
+    if not open_:
+        return ""
+    return f" in {listed(decided)} ({listed(open_)} undecided)"
 
 
-def interval_text(name: str, found: Estimate) -> str:
-    """A signed difference with its interval and unit."""
-    unit = unit_of_difference(name)
-    text = number(name, found.mean, signed=True)
-    if found.low is None:
-        text += " (one seed, no interval)"
-    else:
-        text += f" [{number(name, found.low, True)}, {number(name, found.high, True)}]"
-    return f"{text} {unit}".strip()
+def _split(found: Findings) -> str:
+    text = f"better in {listed(_by_verdict(found, 'better'))}"
+    text += f" and worse in {listed(_by_verdict(found, 'worse'))}"
+    open_ = _by_verdict(found, "undecided")
+    return f"{text} ({listed(open_)} undecided)" if open_ else text
 
 
-def _estimate_verdict(name: str, found: Estimate) -> str:
-    if not found.excludes_zero:
-        return "undecided"
-    return "better" if improvement(name, found.mean) > 0 else "worse"
+def _why(word: str, found: Findings) -> str:
+    """The reason of an undecided answer, in brackets; nothing for the others."""
+    if word != "Undecided":
+        return ""
+    if all(difference.low is None for _, difference in found):
+        return f" ({ONE_SEED})"
+    return f" ({'every' if len(found) > 1 else 'the'} interval contains zero)"
 
 
-def _overall(verdicts: list[str]) -> str:
-    found = set(verdicts)
-    if {"better", "worse"} <= found:
-        return "holds on one metric and is reversed on another"
-    if "better" in found:
-        count = verdicts.count("better")
-        share = "" if count == len(verdicts) else f" on {count} of {len(verdicts)} metrics"
-        return f"holds{share}"
-    return "does not hold" if "worse" in found else "is undecided"
+def _by_verdict(found: Findings, *verdicts: str) -> list[str]:
+    return [metric(n).label for n, difference in found if verdict_of(n, difference) in verdicts]
 
 
-def _basis(rows: list[pd.Series]) -> str:
-    return _seeds_and_scenes(rows[0]["seeds"], rows[0]["scenes"])
-
-
-def _seeds_and_scenes(seeds: int, scenes: int) -> str:
-    return (
-        f"paired over {seeds} seed{'s' if seeds != 1 else ''} and {scenes} "
-        f"scene{'s' if scenes != 1 else ''}"
-    )
+def _basis(found: Findings) -> str:
+    """What the brackets hold: level, seeds and scenes."""
+    estimates = [difference for _, difference in found]
+    level = "" if all(e.low is None for e in estimates) else "95 %, paired, "
+    return f"({level}{basis_text(estimates)})"

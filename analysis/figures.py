@@ -13,7 +13,7 @@ from analysis.plan import INITIALISATION
 from analysis.records import Records, score_matrices
 from analysis.scaling import ScalingCurve
 from analysis.style import CURVE_STYLE, PAGE_WIDTH, arm_styles, figure_style, new_figure
-from analysis.summary import Summary, lookup, scored_arms
+from analysis.summary import Row, Summary, scored_arms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,7 @@ def forest_figure(records: Records, summary: Summary, metrics: Sequence[str]) ->
         for row, benchmark in zip(axes, benchmarks):
             for ax, name in zip(row, metrics):
                 for y, arm in enumerate(arms):
-                    keys = {"arm": arm, "baseline": baseline, "benchmark": benchmark}
-                    found = lookup(summary.comparisons, **keys, metric=name)
+                    found = summary.difference(arm, baseline, benchmark, name)
                     _difference(ax, found, y, styles[arm])
                 _forest_axes(ax, arms)
             row[-1].annotate(
@@ -51,7 +50,7 @@ def forest_figure(records: Records, summary: Summary, metrics: Sequence[str]) ->
     return figure
 
 
-def _difference(ax: Axes, found: pd.Series | None, y: int, style: tuple[str, str]) -> None:
+def _difference(ax: Axes, found: Row | None, y: int, style: tuple[str, str]) -> None:
     if found is None:
         return
     colour, marker = style

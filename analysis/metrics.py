@@ -10,27 +10,30 @@ MOTION = (
     "pointmap_mse_static", "pointmap_mse_moving", "depth_abs_rel_static", "depth_abs_rel_moving",
     "flow_epe_static", "flow_epe_moving",
 )  # fmt: skip
+SHORT_UNITS = ("%", "deg", "px")
 ARROWS = {"up": "↑", "down": "↓"}
 
 
 def heading(name: str) -> str:
     """Label, unit and better direction, for a column or an axis."""
     shown = metric(name)
-    unit = f" ({shown.unit})" if shown.unit in ("%", "deg", "px") else ""
+    unit = f" ({shown.unit})" if shown.unit in SHORT_UNITS else ""
     return f"{shown.label}{unit} {ARROWS[shown.direction]}"
 
 
 def unit_of_difference(name: str) -> str:
-    """What a difference is counted in: percentage points for percentages."""
+    """What a difference is counted in: points for percentages; nothing for a ratio."""
     unit = metric(name).unit
-    return "points" if unit == "%" else unit
+    return "points" if unit == "%" else unit if unit in SHORT_UNITS else ""
 
 
 def number(name: str, value: float | None, signed: bool = False) -> str:
     """A value with the metric's decimals; an en dash where there is none."""
     if value is None or value != value:
         return "–"
-    text = f"{value:{'+' if signed else ''}.{metric(name).decimals}f}"
+    decimals = metric(name).decimals
+    value = round(value, decimals) + 0.0  # no minus sign before a zero
+    text = f"{value:{'+' if signed else ''}.{decimals}f}"
     return text.replace("-", "−")
 
 

@@ -33,9 +33,11 @@ output_dir = Path(os.environ.get("FLOW3R_OUTPUT_DIR", root / "outputs"))"""
 
 FORMULATIONS_IMPORTS = """\
 from analysis import figures, report, summary, tables
-from analysis.answer import answer, chance_sentence, order_sentence
+from analysis.answer import answer
+from analysis.chance import chance_sentence, chance_table
 from analysis.display import show_figure, show_table, show_text
 from analysis.metrics import HEADLINE, MOTION
+from analysis.ordering import order_sentence, order_table
 from analysis.records import learning_curves, load_records"""
 
 SCALING_IMPORTS = """\
@@ -85,8 +87,10 @@ FORMULATIONS = (
     (
         "code-checks",
         "show_text(chance_sentence(records, numbers))\n"
-        "for benchmark in records.benchmarks():\n"
-        '    show_text(order_sentence(numbers, benchmark) or "")',
+        'show_text(order_sentence(records, numbers) or "")\n'
+        "for table in (order_table(records, numbers), chance_table(records, numbers)):\n"
+        "    if table is not None:\n"
+        "        show_table(table)",
     ),
     ("md-scores", "## Scores and paired differences"),
     (
@@ -147,7 +151,7 @@ SCALING = (
     (
         "code-curve",
         "shown = [\n"
-        "    scaling_curve(records, numbers.arms, benchmark, metric)\n"
+        "    scaling_curve(records, numbers, benchmark, metric)\n"
         "    for benchmark in records.benchmarks()\n"
         "    for metric in tables.shown_metrics(numbers, benchmark, report.CURVES)\n"
         "]\n"

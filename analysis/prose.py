@@ -9,14 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import published
-from analysis.answer import chance_sentence, interval_text, order_sentence
+from analysis.chance import chance_sentence, chance_table
 from analysis.metrics import heading, metric
+from analysis.ordering import order_sentence, order_table
 from analysis.plan import INITIALISATION
+from analysis.reading import reading_section
 from analysis.records import Records
 from analysis.scaling import ScalingCurve
-from analysis.statistics import LEVEL, RESAMPLES
 from analysis.summary import Summary, scored_arms
 from analysis.tables import Table, to_markdown
+from analysis.wording import interval_text
 
 CAPTIONS = {
     "scaling": "Scores against the number of unlabelled clips (log axis, 0 included), with 95 % "
@@ -54,28 +56,27 @@ def markdown(contents: Contents, folder: Path) -> str:
         f"Question: {plan.question}" if plan.question else "",
         _findings(contents),
         _state(records),
+        _optional(order_table(records, contents.summary), "##"),
         "## Results",
         *(_table(table) for name, table in contents.tables.items() if name != "cost"),
+        _optional(chance_table(records, contents.summary), "###"),
         _scaling(contents.curves),
         _figures(contents.figures, folder),
         "## Cost",
         _table(contents.tables["cost"], title=False),
-        "## What was compared, and how",
+        "## What was compared",
         _conditions(records),
-        _method(records, contents.summary),
-        "## What is not claimed",
-        _limits(records),
         "## Published figures, for orientation",
         _published(records),
         _provenance(records),
+        reading_section(records, contents.summary),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def _findings(contents: Contents) -> str:
     records, summary = contents.records, contents.summary
-    lines = [chance_sentence(records, summary)]
-    lines += [order_sentence(summary, benchmark) for benchmark in records.benchmarks()]
+    lines = [chance_sentence(records, summary), order_sentence(records, summary)]
     return "\n".join(f"- {line}" for line in lines if line)
 
 
@@ -103,6 +104,12 @@ def _state(records: Records) -> str:
 def _table(table: Table, title: bool = True) -> str:
     head = f"### {table.title}\n\n" if title else ""
     return f"{head}{to_markdown(table)}\n{table.note}"
+
+
+def _optional(table: Table | None, level: str) -> str:
+    if table is None:
+        return ""
+    return f"{level} {table.title}\n\n{to_markdown(table)}\n{table.note}"
 
 
 def _scaling(curves: Sequence[ScalingCurve]) -> str:
@@ -153,8 +160,7 @@ def _conditions(records: Records) -> str:
     trained = records.runs[records.runs["finished"] & (records.runs["arm"] != INITIALISATION)]
     lines = [
         f"- Arms: {', '.join(scored_arms(records))}; baseline: {plan.baseline}.",
-        f"- Seeds: {_listed(trained['seed'])}. A seed fixes the head's initial weights, the "
-        "order of the data and every other random draw, the same in every arm.",
+        f"- Seeds: {_listed(trained['seed'])}.",
         "- Labels: the clips counted as labelled are those of the target domain. The shared "
         "initialisation, and the replayed clips where the recipe has them, use labelled clips of "
         "a separate source domain on top, the same in every arm.",
@@ -178,44 +184,6 @@ def _budget(what: str, runs: pd.DataFrame, column: str) -> str:
     per_arm = known.groupby("arm", sort=False)[column].unique()
     detail = "; ".join(f"{arm}: {_listed(pd.Series(found))}" for arm, found in per_arm.items())
     return f"**{what.capitalize()} differ between runs, so the budget is not equal**: {detail}."
-
-
-def _method(records: Records, summary: Summary) -> str:
-    finished = records.runs[records.runs["finished"]]
-    seeds = finished.groupby("arm")["seed"].nunique()
-    lines = [
-        f"Intervals are {LEVEL:.0%} intervals for a mean over seeds and scenes: the hull of a "
-        f"two-way percentile bootstrap ({RESAMPLES} resamples of seeds and scenes) and a t "
-        "interval that adds the variance over seeds and the variance over scenes. With a "
-        "handful of seeds the percentile bootstrap alone is too narrow (3 seeds have 10 distinct "
-        "resamples, 5 have 126); the t interval widens it and usually decides. Differences are "
-        "paired: same seed, same scene, same data order. Intervals are not corrected for the "
-        "number of comparisons made.",
-    ]
-    if (seeds == 1).any():
-        names = ", ".join(seeds.index[seeds == 1])
-        lines.append(f"One finished seed gives no interval: {names}.")
-    missing = summary.comparisons[summary.comparisons["missing"] > 0]
-    if not missing.empty:
-        labels = ", ".join(metric(name).label for name in missing["metric"].unique())
-        lines.append(
-            f"Some scenes have no value of {labels} (undefined there, or not finite); they are "
-            "left out per run, and counted in the column `missing` of the CSV tables."
-        )
-    return "\n\n".join(lines)
-
-
-def _limits(records: Records) -> str:
-    lines = [
-        "- Nothing about the published model: the network, the data and the training here are "
-        "far smaller, and the scenes are those named above.",
-        "- Nothing about other initialisations: all arms start from the same one, so its chance "
-        "is not part of the interval.",
-        "- An undecided comparison is not evidence of equality.",
-    ]
-    if records.plan.scaling_prefix is not None:
-        lines.append("- Nothing beyond the largest count: no curve is extrapolated.")
-    return "\n".join(lines)
 
 
 def _published(records: Records) -> str:

@@ -20,8 +20,8 @@ from flow3r.files import read_json
 RUN_COLUMNS = (
     "run_id", "arm", "formulation", "seed", "unlabelled_clips", "labelled_clips", "yardstick",
     "state", "reason", "attempts", "finished", "step", "total_steps", "clips_per_step",
-    "train_seconds", "seconds", "parameters", "peak_memory_bytes", "git_commit",
-    "git_dirty", "device", "torch",
+    "initialisation", "pretrained_heads", "train_seconds", "seconds", "parameters",
+    "peak_memory_bytes", "git_commit", "git_dirty", "device", "torch",
 )  # fmt: skip
 COST_COLUMNS = (
     "run_id", "arm", "formulation", "seed", "unlabelled_clips", "labelled_clips", "yardstick",
@@ -29,6 +29,24 @@ COST_COLUMNS = (
 )  # fmt: skip
 BATCH_PARTS = ("replay", "labelled", "flexible")  # of a run's spec: the clips of one step
 SCORE_COLUMNS = ("run_id", "benchmark", "scene", "metric", "value")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """values [S, K]: scores of one arm by seed and scene, both sorted; NaN where undefined."""
+
+    seeds: list[int]
+    scenes: list[str]
+    values: np.ndarray
+
+    def at(self, seeds: list[int], scenes: list[str]) -> np.ndarray:
+        """The part of the matrix at these of its seeds and scenes, in that order."""
+        if seeds == self.seeds and scenes == self.scenes:
+            return self.values
+        rows = {seed: i for i, seed in enumerate(self.seeds)}
+        columns = {scene: i for i, scene in enumerate(self.scenes)}
+        chosen = np.ix_([rows[seed] for seed in seeds], [columns[scene] for scene in scenes])
+        return self.values[chosen]
 
 
 @dataclass(frozen=True)
@@ -60,15 +78,14 @@ class Records:
 
     def metrics(self, benchmark: str) -> list[str]:
         """The metrics with scores on a benchmark, in alphabetical order."""
-        return sorted(name for found, name in self.matrices if found == benchmark)
+        return sorted({name for _, found, name in self.matrices if found == benchmark})
 
     @cached_property
-    def matrices(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """(benchmark, metric) -> scores with rows (arm, seed) and columns scene."""
-        groups = self.scores.groupby(["benchmark", "metric"], observed=True)
+    def matrices(self) -> dict[tuple[str, str, str], Matrix]:
+        """(arm, benchmark, metric) -> its scores; scenes without any value are left out."""
         return {
-            key: rows.pivot(index=["arm", "seed"], columns="scene", values="value")
-            for key, rows in groups
+            key: _matrix(rows)
+            for key, rows in self.scores.groupby(["arm", "benchmark", "metric"], observed=True)
         }
 
 
@@ -116,15 +133,17 @@ def score_matrices(
 
     NaN where a scene has no value in a run. Also returns the seeds and the scenes.
     """
-    table = records.matrices.get((benchmark, metric))
-    if table is None:
+    found = [records.matrices.get((arm, benchmark, metric)) for arm in arms]
+    if any(matrix is None for matrix in found):
         return np.empty((len(arms), 0, 0)), [], []
-    present = table.index.get_level_values("arm")
-    tables = [table[present == arm].droplevel("arm").dropna(axis=1, how="all") for arm in arms]
-    seeds = sorted(set.intersection(*(set(t.index) for t in tables)))
-    scenes = sorted(set.intersection(*(set(t.columns) for t in tables)))
-    values = [t.reindex(index=seeds, columns=scenes).to_numpy(dtype=float) for t in tables]
-    return np.stack(values), seeds, scenes
+    seeds = sorted(set.intersection(*(set(matrix.seeds) for matrix in found)))
+    scenes = sorted(set.intersection(*(set(matrix.scenes) for matrix in found)))
+    return np.stack([matrix.at(seeds, scenes) for matrix in found]), seeds, scenes
+
+
+def _matrix(rows: pd.DataFrame) -> Matrix:
+    table = rows.pivot(index="seed", columns="scene", values="value").dropna(axis=1, how="all")
+    return Matrix(list(table.index), list(table.columns), table.to_numpy(dtype=float))
 
 
 def collect_figures(records: Records, arms: list[str], folder: Path) -> list[Path]:
@@ -168,7 +187,8 @@ def _run_facts(directory: Path) -> dict[str, Any]:
     provenance = _optional_json(directory / "provenance.json")
     state = status.get("state", "pending")
     parameters = provenance.get("parameters")
-    batch = (_optional_json(directory / "spec.json").get("spec") or {}).get("batch") or {}
+    spec = _optional_json(directory / "spec.json").get("spec") or {}
+    batch = spec.get("batch") or {}
     return {
         "state": state,
         "reason": status.get("reason"),
@@ -177,6 +197,7 @@ def _run_facts(directory: Path) -> dict[str, Any]:
         "step": status.get("step"),
         "total_steps": status.get("total_steps"),
         "clips_per_step": sum(batch[part] for part in BATCH_PARTS if part in batch) or None,
+        **_start(spec.get("initialisation") or {}),
         "train_seconds": status.get("train_seconds"),
         "seconds": status.get("seconds"),
         "parameters": sum(parameters.values()) if parameters else None,
@@ -186,6 +207,15 @@ def _run_facts(directory: Path) -> dict[str, Any]:
         "device": provenance.get("device"),
         "torch": (provenance.get("packages") or {}).get("torch"),
     }
+
+
+def _start(initialisation: Mapping[str, Any]) -> dict[str, str | None]:
+    """Where the initial weights came from, and which flow heads were among them."""
+    kind = initialisation.get("kind")
+    if kind != "pretrain":
+        return {"initialisation": kind, "pretrained_heads": ""}
+    heads = (initialisation.get("pretrain") or {}).get("formulations") or []
+    return {"initialisation": kind, "pretrained_heads": " ".join(head["name"] for head in heads)}
 
 
 def _optional_json(path: Path) -> Mapping[str, Any]:

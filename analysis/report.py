@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +29,36 @@ import pandas as pd
 
 from analysis import figures, tables
 from analysis.answer import answer
+from analysis.console import console_text
 from analysis.metrics import HEADLINE, MOTION
 from analysis.prose import Contents, markdown
 from analysis.records import Records, collect_figures, learning_curves, load_records
 from analysis.scaling import ScalingCurve, curve_arms, scaling_curve
+from analysis.statistics import RESAMPLES
 from analysis.style import save_figure
-from analysis.summary import Summary, lookup, summarise
+from analysis.summary import Summary, summarise
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import write_json, write_text
 
 CURVES = ("rra_15", "rta_30", "auc_30")
 FOREST = ("rra_15", "rta_30", "auc_30", "pointmap_mse")
+MOTION_TITLE = ", static and moving pixels apart"
 SETTINGS = {"sweep": None, "output_dir": "outputs"}
 
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """What a sweep prints at its end: the benchmark tables, the answer, and where the report is."""
+    """What a sweep prints at its end: the headline's scores, the answer, the report's path."""
 
     table: str
     answer: str
     path: Path
 
 
-def write_report(output_dir: Path, sweep: str) -> ReportSummary:
+def write_report(output_dir: Path, sweep: str, resamples: int = RESAMPLES) -> ReportSummary:
     """Write the report of a sweep, finished or not. DataError without a plan or a finished run."""
     records = load_records(output_dir, sweep)
-    summary = summarise(records)
+    summary = summarise(records, resamples)
     curves = headline_curves(records, summary)
     folder = output_dir / "reports" / sweep
     text = answer(records, summary, curves)
@@ -64,8 +67,7 @@ def write_report(output_dir: Path, sweep: str) -> ReportSummary:
     contents = Contents(records, summary, curves, text, shown, drawn)
     write_json(folder / "results.json", results(records, summary))
     write_text(folder / "report.md", markdown(contents, folder))
-    console = "\n".join(tables.to_text(table) for table in shown.values())
-    return ReportSummary(console, text, folder / "report.md")
+    return ReportSummary(console_text(records, summary), text, folder / "report.md")
 
 
 def headline_curves(records: Records, summary: Summary) -> list[ScalingCurve]:
@@ -73,7 +75,7 @@ def headline_curves(records: Records, summary: Summary) -> list[ScalingCurve]:
     if records.plan.scaling_prefix is None:
         return []
     asked = records.plan.headline
-    return [scaling_curve(records, summary.arms, asked.benchmark, name) for name in asked.metrics]
+    return [scaling_curve(records, summary, asked.benchmark, name) for name in asked.metrics]
 
 
 def results(records: Records, summary: Summary) -> dict[str, Any]:
@@ -91,18 +93,21 @@ def results(records: Records, summary: Summary) -> dict[str, Any]:
 def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, tables.Table]:
     """Write every table; returns those shown in the report, by file name."""
     shown: dict[str, tables.Table] = {}
-    for benchmark in records.benchmarks():
-        for suffix, wanted in (("", HEADLINE), ("-motion", MOTION)):
+    asked = records.plan.headline.benchmark  # comes first
+    for suffix, title, wanted in (("", "", HEADLINE), ("-motion", MOTION_TITLE, MOTION)):
+        for benchmark in sorted(records.benchmarks(), key=lambda name: name != asked):
             metrics = tables.shown_metrics(summary, benchmark, wanted)
             if not metrics:
                 continue
             name = f"{benchmark}{suffix}"
-            scores = tables.benchmark_table(records, summary, benchmark, metrics)
+            scores = _titled(tables.benchmark_table(records, summary, benchmark, metrics), title)
             shown[name] = scores
             arms = summary.arms
             tables.write_tables(scores, _chosen(arms, benchmark, metrics), folder / name)
             baseline = records.plan.baseline
-            differences = tables.difference_table(records, summary, benchmark, metrics, baseline)
+            differences = _titled(
+                tables.difference_table(records, summary, benchmark, metrics, baseline), title
+            )
             shown[f"{name}-differences"] = differences
             rows = _chosen(summary.comparisons, benchmark, metrics)
             rows = rows[rows["baseline"] == baseline]
@@ -115,6 +120,10 @@ def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, 
     return shown
 
 
+def _titled(table: tables.Table, addition: str) -> tables.Table:
+    return replace(table, title=f"{table.title}{addition}")
+
+
 def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str, Path]:
     """Write every figure as PNG and PDF; returns the PNGs by name, in the order of the report."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -122,7 +131,7 @@ def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str,
     benchmarks, plan = records.benchmarks(), records.plan
     if plan.scaling_prefix is not None and curve_arms(records):
         wanted = [(b, m) for b in benchmarks for m in CURVES]
-        curves = [scaling_curve(records, summary.arms, b, m) for b, m in wanted]
+        curves = [scaling_curve(records, summary, b, m) for b, m in wanted]
         curves = [curve for curve in curves if len(curve.points)]
         if curves:
             drawn["scaling"] = figures.scaling_figure(records, curves)
@@ -132,9 +141,7 @@ def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str,
         drawn["differences"] = figures.forest_figure(records, summary, metrics)
     asked = plan.headline
     keys = {"arm": asked.arm, "baseline": asked.baseline, "benchmark": asked.benchmark}
-    metrics = [
-        m for m in asked.metrics if lookup(summary.comparisons, **keys, metric=m) is not None
-    ]
+    metrics = [m for m in asked.metrics if summary.difference(*keys.values(), m) is not None]
     if metrics:
         drawn["scenes"] = figures.scene_figure(records, **keys, metrics=metrics)
     curves_table = learning_curves(records)

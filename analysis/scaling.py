@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.plan import Arm
 from analysis.records import Records, score_matrices
 from analysis.statistics import Estimate, estimate
-from analysis.summary import compare, scored_arms
+from analysis.summary import Summary, compare, scored_arms
 from flow3r.errors import DataError
 
 
@@ -22,8 +22,9 @@ from flow3r.errors import DataError
 class ScalingCurve:
     """points: count, arm, mean, low, high, seeds, in order of count; yardsticks: arm, mean, low,
     high, seeds. gains and yardstick_gains: the same columns for the paired difference to the
-    smallest count. gain: largest count - smallest count. slope: per doubling of (1 + count). The
-    last two are None with fewer than two counts or no shared seed.
+    smallest count. gain: largest count - smallest count. slope: per doubling of (1 + count). Both
+    are None with fewer than two counts or no shared seed. margins: yardstick -> largest count -
+    yardstick.
     """
 
     benchmark: str
@@ -34,6 +35,7 @@ class ScalingCurve:
     yardstick_gains: pd.DataFrame
     gain: Estimate | None
     slope: Estimate | None
+    margins: dict[str, Estimate]
 
 
 def curve_arms(records: Records) -> list[Arm]:
@@ -50,11 +52,9 @@ def curve_arms(records: Records) -> list[Arm]:
     return sorted(arms, key=lambda arm: arm.unlabelled_clips)
 
 
-def scaling_curve(
-    records: Records, arms_table: pd.DataFrame, benchmark: str, metric: str
-) -> ScalingCurve:
-    """The curve of one metric; `arms_table` is the summary's table of arm scores."""
-    arms = curve_arms(records)
+def scaling_curve(records: Records, summary: Summary, benchmark: str, metric: str) -> ScalingCurve:
+    """The curve of one metric."""
+    arms, arms_table, resamples = curve_arms(records), summary.arms, summary.resamples
     rows = arms_table[(arms_table["benchmark"] == benchmark) & (arms_table["metric"] == metric)]
     rows = rows.set_index("arm")
     arms = [arm for arm in arms if arm.name in rows.index]
@@ -64,14 +64,23 @@ def scaling_curve(
     yardsticks = rows.loc[marks, ["mean", "low", "high", "seeds"]].reset_index()
     gain = slope = None
     if len(arms) >= 2:
-        gain = compare(records, arms[-1].name, arms[0].name, benchmark, metric)
+        gain = compare(records, arms[-1].name, arms[0].name, benchmark, metric, resamples)
         counts = np.array([arm.unlabelled_clips for arm in arms], dtype=float)
-        slope = _contrast(records, arms, slope_weights(counts), benchmark, metric)
+        slope = _contrast(records, arms, slope_weights(counts), benchmark, metric, resamples)
     first = arms[0].name if arms else None
     gains, yardstick_gains = (
-        _gains(records, table, first, benchmark, metric) for table in (points, yardsticks)
+        _gains(records, table, first, benchmark, metric, resamples)
+        for table in (points, yardsticks)
     )
-    return ScalingCurve(benchmark, metric, points, yardsticks, gains, yardstick_gains, gain, slope)
+    against = {
+        mark: compare(records, arms[-1].name, mark, benchmark, metric, resamples)
+        for mark in marks
+        if arms
+    }
+    margins = {mark: found for mark, found in against.items() if found is not None}
+    return ScalingCurve(
+        benchmark, metric, points, yardsticks, gains, yardstick_gains, gain, slope, margins
+    )
 
 
 def slope_weights(counts: np.ndarray) -> np.ndarray:
@@ -82,7 +91,12 @@ def slope_weights(counts: np.ndarray) -> np.ndarray:
 
 
 def _gains(
-    records: Records, table: pd.DataFrame, first: str | None, benchmark: str, metric: str
+    records: Records,
+    table: pd.DataFrame,
+    first: str | None,
+    benchmark: str,
+    metric: str,
+    resamples: int,
 ) -> pd.DataFrame:
     """The table with every score replaced by its paired difference to the arm `first`."""
     rows = []
@@ -91,7 +105,7 @@ def _gains(
         if row["arm"] == first:
             found = Estimate(0.0, 0.0, 0.0, row["seeds"], 0)
         elif first is not None:
-            found = compare(records, row["arm"], first, benchmark, metric)
+            found = compare(records, row["arm"], first, benchmark, metric, resamples)
         if found is not None:
             values = {"mean": found.mean, "low": found.low, "high": found.high}
             rows.append({**row, **values, "seeds": found.seeds})
@@ -99,9 +113,14 @@ def _gains(
 
 
 def _contrast(
-    records: Records, arms: list[Arm], weights: np.ndarray, benchmark: str, metric: str
+    records: Records,
+    arms: list[Arm],
+    weights: np.ndarray,
+    benchmark: str,
+    metric: str,
+    resamples: int,
 ) -> Estimate | None:
     """Weighted sum over arms per seed and scene: whole runs are resampled, pairing is kept."""
     values, _, _ = score_matrices(records, [arm.name for arm in arms], benchmark, metric)
     contrast = np.einsum("a,ask->sk", weights, values)
-    return None if np.isnan(contrast).all() else estimate(contrast)
+    return None if np.isnan(contrast).all() else estimate(contrast, resamples=resamples)

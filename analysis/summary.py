@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,14 +22,39 @@ COMPARISON_COLUMNS = ("arm", "baseline", "benchmark", "metric", "difference", "l
                       "seeds", "scenes", "missing")  # fmt: skip
 
 
+Row = Mapping[str, Any]  # of a table below, by column
+
+
 @dataclass(frozen=True)
 class Summary:
     """arms: ARM_COLUMNS, chance included; comparisons: COMPARISON_COLUMNS, against the plan's
-    baseline(s), against chance, and between the formulations. None where there is no interval.
+    baseline(s), against chance, between the formulations, and of a scaling curve's ends. None
+    where there is no interval. resamples: of the bootstrap behind the intervals.
     """
 
     arms: pd.DataFrame
     comparisons: pd.DataFrame
+    resamples: int = RESAMPLES
+
+    def score(self, arm: str, benchmark: str, name: str) -> Row | None:
+        """The row of `arms` with these keys."""
+        return self._scores.get((arm, benchmark, name))
+
+    def difference(self, arm: str, baseline: str, benchmark: str, name: str) -> Row | None:
+        """The row of arm - baseline, turned round where it is stored as baseline - arm."""
+        row = self._differences.get((arm, baseline, benchmark, name))
+        if row is not None:
+            return row
+        row = self._differences.get((baseline, arm, benchmark, name))
+        return None if row is None else _reversed(row)
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, ...], Row]:
+        return _keyed(self.arms, ("arm", "benchmark", "metric"))
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, ...], Row]:
+        return _keyed(self.comparisons, ("arm", "baseline", "benchmark", "metric"))
 
 
 def summarise(records: Records, resamples: int = RESAMPLES) -> Summary:
@@ -42,6 +70,7 @@ def summarise(records: Records, resamples: int = RESAMPLES) -> Summary:
     return Summary(
         _table(arms + _chance_rows(records), ARM_COLUMNS),
         _table(comparisons, COMPARISON_COLUMNS),
+        resamples,
     )
 
 
@@ -65,20 +94,12 @@ def chance_level(records: Records, benchmark: str, name: str) -> float | None:
     return None if rows.empty else float(rows["value"].iloc[0])
 
 
-def lookup(table: pd.DataFrame, **keys: str) -> pd.Series | None:
-    """The one row of a summary table with these keys, or None."""
-    chosen = np.ones(len(table), dtype=bool)
-    for column, value in keys.items():
-        chosen &= (table[column] == value).to_numpy()
-    return table[chosen].iloc[0] if chosen.any() else None
-
-
-def excludes_zero(row: pd.Series) -> bool:
+def excludes_zero(row: Row) -> bool:
     """Whether a comparison has an interval that lies on one side of zero."""
     return row["low"] is not None and (row["low"] > 0 or row["high"] < 0)
 
 
-def verdict(row: pd.Series) -> str:
+def verdict(row: Row) -> str:
     """'better', 'worse' or 'undecided', in the metric's own direction."""
     if not excludes_zero(row):
         return "undecided"
@@ -98,8 +119,20 @@ def compared_pairs(records: Records) -> list[tuple[str, str]]:
     pairs = [(arm, base) for base in baselines for arm in arms if arm != base and base in arms]
     named = [a for a in arms if a == records.plan.arm(a).formulation and a != INITIALISATION]
     pairs += [(b, a) for i, a in enumerate(named) for b in named[i + 1 :]]
+    pairs += _curve_pairs(records)
     known: set[frozenset[str]] = set()
     return [p for p in pairs if not (frozenset(p) in known or known.add(frozenset(p)))]
+
+
+def _curve_pairs(records: Records) -> list[tuple[str, str]]:
+    """The largest count of a scaling curve against the smallest and against the yardsticks."""
+    arms = [records.plan.arm(name) for name in scored_arms(records)]
+    curve = [arm for arm in arms if records.plan.on_curve(arm)]
+    if not curve or any(arm.unlabelled_clips is None for arm in curve):
+        return []
+    curve.sort(key=lambda arm: arm.unlabelled_clips)
+    others = [curve[0], *(arm for arm in arms if arm.yardstick)]
+    return [(curve[-1].name, arm.name) for arm in others if arm is not curve[-1]]
 
 
 def _arm_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
@@ -153,6 +186,17 @@ def _chance_rows(records: Records) -> list[dict]:
         }
         for row in records.chance.itertuples()
     ]
+
+
+def _keyed(table: pd.DataFrame, columns: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
+    rows = table.to_dict("records")
+    return {tuple(row[column] for column in columns): row for row in rows}
+
+
+def _reversed(row: Row) -> Row:
+    low, high = (None if row[side] is None else -row[side] for side in ("high", "low"))
+    ends = {"arm": row["baseline"], "baseline": row["arm"], "low": low, "high": high}
+    return {**row, **ends, "difference": -row["difference"]}
 
 
 def _estimate(values: np.ndarray, resamples: int) -> Estimate | None:

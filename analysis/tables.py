@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.metrics import heading, improvement, number
 from analysis.plan import INITIALISATION
 from analysis.records import Records
-from analysis.summary import CHANCE, Summary, excludes_zero, lookup, scored_arms
+from analysis.summary import CHANCE, Row, Summary, excludes_zero, scored_arms
 from flow3r.files import write_text
 
 
@@ -39,12 +39,12 @@ def benchmark_table(
     records: Records, summary: Summary, benchmark: str, metrics: Sequence[str]
 ) -> Table:
     """Mean ± half interval of every arm, then chance; the best trained arm of a metric marked."""
-    arms = _trained_then_initial(records)
+    arms = trained_then_initial(records)
     rows, marked = [], set()
     for arm in [*arms, CHANCE]:
-        cells = [_lookup_score(summary, arm, benchmark, name) for name in metrics]
-        texts = [_score_text(name, row) for name, row in zip(metrics, cells)]
-        rows.append((_arm_label(records, arm), _seed_text(records, arm), *texts))
+        cells = [summary.score(arm, benchmark, name) for name in metrics]
+        texts = [score_cell(name, row) for name, row in zip(metrics, cells)]
+        rows.append((_arm_label(records, arm), seeds_cell(records, arm), *texts))
     for column, name in enumerate(metrics):
         best = _best_arm(records, summary, benchmark, name)
         if best is not None:
@@ -65,16 +65,15 @@ def difference_table(
 ) -> Table:
     """Paired difference of every arm to the baseline; intervals that exclude zero are marked."""
     rows, marked = [], set()
-    for arm in _trained_then_initial(records):
-        keys = {"arm": arm, "baseline": baseline, "benchmark": benchmark}
-        found = [lookup(summary.comparisons, **keys, metric=name) for name in metrics]
+    for arm in trained_then_initial(records):
+        found = [summary.difference(arm, baseline, benchmark, name) for name in metrics]
         if arm == baseline or all(row is None for row in found):
             continue
         for column, row in enumerate(found):
             if row is not None and excludes_zero(row):
                 marked.add((len(rows), column + 2))
         seeds = max(row["seeds"] for row in found if row is not None)
-        texts = [_difference_text(name, row) for name, row in zip(metrics, found)]
+        texts = [difference_cell(name, row) for name, row in zip(metrics, found)]
         rows.append((_arm_label(records, arm), str(seeds), *texts))
     return Table(
         f"{benchmark.capitalize()} scenes: paired difference to {baseline}",
@@ -89,7 +88,7 @@ def difference_table(
 def cost_table(records: Records) -> Table:
     """What each arm cost: means over its finished runs."""
     rows = []
-    for arm in _trained_then_initial(records):
+    for arm in trained_then_initial(records):
         runs = records.runs[(records.runs["arm"] == arm) & records.runs["finished"]]
         rows.append(
             (
@@ -157,10 +156,12 @@ def to_text(table: Table) -> str:
     cells = [list(table.header), *marked]
     widths = [max(len(row[j]) for row in cells) for j in range(len(table.header))]
     lines = [
-        "  ".join(c.rjust(w) if j else c.ljust(w) for j, (c, w) in enumerate(zip(row, widths)))
+        "  ".join(
+            c.rjust(w) if j else c.ljust(w) for j, (c, w) in enumerate(zip(row, widths))
+        ).rstrip()
         for row in cells
     ]
-    return "\n".join([table.title, *lines]) + "\n"
+    return "\n".join([table.title, *(line.rstrip() for line in lines)]) + "\n"
 
 
 def write_tables(table: Table, data: pd.DataFrame, stem: Path) -> None:
@@ -188,7 +189,8 @@ def _markdown(text: str) -> str:
     return text.replace("|", r"\|").replace("_", r"\_").replace("*", r"\*")
 
 
-def _trained_then_initial(records: Records) -> list[str]:
+def trained_then_initial(records: Records) -> list[str]:
+    """The scored arms in the plan's order, the initialisation last."""
     arms = scored_arms(records)
     return sorted(arms, key=lambda arm: arm == INITIALISATION)  # stable: keeps the plan's order
 
@@ -200,7 +202,8 @@ def _arm_label(records: Records, arm: str) -> str:
     return arm if runs["finished"].all() else f"{arm} (incomplete)"
 
 
-def _seed_text(records: Records, arm: str) -> str:
+def seeds_cell(records: Records, arm: str) -> str:
+    """How many seeds are finished, `2 of 5` where some are not; empty for chance."""
     runs = records.runs[records.runs["arm"] == arm]
     if runs.empty:
         return ""
@@ -208,15 +211,11 @@ def _seed_text(records: Records, arm: str) -> str:
     return str(done) if done == planned else f"{done} of {planned}"
 
 
-def _lookup_score(summary: Summary, arm: str, benchmark: str, name: str) -> pd.Series | None:
-    return lookup(summary.arms, arm=arm, benchmark=benchmark, metric=name)
-
-
 def _best_arm(records: Records, summary: Summary, benchmark: str, name: str) -> str | None:
     """The arm with the best mean; yardsticks of the plan and the initialisation do not compete."""
     best: tuple[float, str] | None = None
     for arm in scored_arms(records):
-        row = _lookup_score(summary, arm, benchmark, name)
+        row = summary.score(arm, benchmark, name)
         if row is None or arm == INITIALISATION or records.plan.arm(arm).yardstick:
             continue
         score = improvement(name, row["mean"])
@@ -225,7 +224,8 @@ def _best_arm(records: Records, summary: Summary, benchmark: str, name: str) -> 
     return None if best is None else best[1]
 
 
-def _score_text(name: str, row: pd.Series | None) -> str:
+def score_cell(name: str, row: Row | None) -> str:
+    """Mean ± half of the interval; the mean alone where there is no interval."""
     if row is None:
         return "–"
     if row["low"] is None:
@@ -233,7 +233,8 @@ def _score_text(name: str, row: pd.Series | None) -> str:
     return f"{number(name, row['mean'])} ± {number(name, (row['high'] - row['low']) / 2)}"
 
 
-def _difference_text(name: str, row: pd.Series | None) -> str:
+def difference_cell(name: str, row: Row | None) -> str:
+    """Difference [low, high], signed; the difference alone where there is no interval."""
     if row is None:
         return "–"
     text = number(name, row["difference"], signed=True)

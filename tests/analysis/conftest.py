@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,14 @@ def scaling_store(**changes: Any) -> Store:
         "scaling": {"arm_prefix": "factored-", "axis": "unlabelled_clips"},
     }
     return Store(**{**settings, **changes})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_flushing():
+    """Files are not forced onto the disk here: slow, and of no use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

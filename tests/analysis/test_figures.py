@@ -8,7 +8,7 @@ from analysis import figures
 from analysis.metrics import heading, number
 from analysis.records import learning_curves, load_records
 from analysis.style import FIXED, arm_styles
-from analysis.summary import lookup, summarise
+from analysis.summary import summarise
 
 
 def test_curve_band_is_mean_and_range_over_seeds():
@@ -34,13 +34,7 @@ def test_forest_draws_the_differences(store, tmp_path):
     numbers = summarise(records, 100)
     figure = figures.forest_figure(records, numbers, ["rra_15", "auc_30"])
     ax = figure.axes[0]
-    expected = lookup(
-        numbers.comparisons,
-        arm="flow-projective",
-        baseline="3d-sup",
-        benchmark="static",
-        metric="rra_15",
-    )
+    expected = numbers.difference("flow-projective", "3d-sup", "static", "rra_15")
     intervals = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2]
     assert any(np.allclose(x, [expected["low"], expected["high"]]) for x in intervals)
     assert ax.get_yticklabels()[0].get_text() == "flow-projective"
@@ -66,5 +60,6 @@ def test_colours_are_fixed_and_distinct(store, tmp_path, arms):
 def test_numbers_as_written():
     assert number("rra_15", -1.26, signed=True) == "−1.3"
     assert number("pointmap_mse", 0.12345) == "0.1235"
+    assert number("rra_15", -0.04, signed=True) == "+0.0"
     assert number("rra_15", None) == number("rra_15", float("nan")) == "–"
     assert heading("flow_epe") == "flow EPE (px) ↓"

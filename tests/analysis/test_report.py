@@ -3,18 +3,24 @@
 import json
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 import analysis
-from analysis.report import main, parse_settings, write_report
-from analysis.summary import summarise
+from analysis import report
+from analysis.report import main, parse_settings
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 
 ROOT = Path(analysis.__file__).parent.parent
+RESAMPLES = 300
+TWO_ARMS = {"3d-sup": ("3d-sup", 0, 16, False), "flow-factored": ("flow-factored", 64, 16, False)}
+
+
+def write_report(output_dir, sweep, resamples=RESAMPLES):
+    """With few resamples: these tests are of words and files, not of intervals."""
+    return report.write_report(output_dir, sweep, resamples)
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +28,17 @@ def whole(store, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("whole")
     recorded = store(scenes=12)
     recorded.write(output_dir)
-    return recorded, output_dir, write_report(output_dir, "formulations")
+    return recorded, output_dir, write_report(output_dir, "formulations", RESAMPLES)
 
 
 @pytest.fixture
-def few_resamples(monkeypatch):
-    monkeypatch.setattr("analysis.report.summarise", partial(summarise, resamples=300))
-
-
-@pytest.fixture
-def no_figures(monkeypatch, few_resamples):
+def no_figures(monkeypatch):
     """Drawing takes seconds; the tests of numbers and words do without."""
     monkeypatch.setattr("analysis.report.write_figures", lambda *_: {})
 
 
 @pytest.fixture
-def unsaved(monkeypatch, few_resamples):
+def unsaved(monkeypatch):
     """Figures are drawn but not written, which is the slow half."""
     saved = lambda _, stem: [stem.with_suffix(".png")]  # noqa: E731
     monkeypatch.setattr("analysis.report.save_figure", saved)
@@ -89,14 +90,20 @@ def test_report_says_what_follows_and_what_does_not(whole):
     text = (folder_of(output_dir) / "report.md").read_text()
     assert summary.path == folder_of(output_dir) / "report.md"
     assert text.splitlines()[2] == f"**{summary.answer}**"
-    assert '"flow-factored beats 3d-sup on the dynamic scenes" holds' in summary.answer
-    assert "paired over 5 seeds and 12 scenes" in summary.answer
+    beats = "Yes: at equal clips per step flow-factored beats 3d-sup on the dynamic scenes"
+    assert summary.answer.startswith(f"{beats}: RRA@15 +")
+    assert summary.answer.endswith("(95 %, paired, 5 seeds × 12 scenes).")
+    assert summary.answer.count("points") == 1
     for phrase in (
-        "24 of 24 scores",
-        "order of the formulations on dynamic RRA@30",
+        "- Above chance (the best constant prediction) by the interval: every arm on static "
+        "RRA@15, static RTA@30, dynamic RRA@15 and dynamic RTA@30.",
+        "order as in the paper",
+        "| claim of the paper | static RRA@30 | dynamic RRA@30 | static AUC@30 | dynamic AUC@30 |",
+        "### Difference to chance",
         "Clips per step: 24 in every arm",
-        "not corrected",
-        "What is not claimed",
+        "Not corrected",
+        f"({RESAMPLES} resamples",
+        "What is not claimed".lower(),
         "From the paper (Table 1)",
         "| flow-factored | 76.26 | 68.84 | 0.103 | 0.598 |",
     ):
@@ -104,6 +111,10 @@ def test_report_says_what_follows_and_what_does_not(whole):
     assert "Unfinished" not in text
     assert "Preliminary" not in text
     assert "Dynamic scenes" in summary.table
+    assert max(len(line) for line in summary.table.splitlines()) <= 100
+    assert [line.split(":")[0] for line in text.splitlines() if line.startswith("## ")][-1] == (
+        "## How to read this / what is not claimed"
+    )
 
 
 def test_all_files_are_there_and_linked(whole):
@@ -140,7 +151,7 @@ def test_half_finished_and_failed(store, tmp_path, run_id, no_figures):
         state(tmp_path, run_id("formulations", "flow-projective", seed), state="interrupted")
     summary = write_report(tmp_path, "formulations")
     assert summary.answer.startswith("Preliminary (13 of 18 runs finished): ")
-    assert "paired over 2 seeds" in summary.answer
+    assert "2 seeds × 6 scenes" in summary.answer
     text = (folder_of(tmp_path) / "report.md").read_text()
     assert rf"| flow-tracking | 0 | {failed} | failed | NaN \| loss at step 3 |" in text
     assert "flow-factored (incomplete)" in text
@@ -176,8 +187,11 @@ def test_baseline_not_finished(store, tmp_path, run_id, no_figures):
 
 def test_single_seed_gives_no_interval_and_says_so(store, tmp_path, no_figures):
     summary = write_report(store(scenes=6, seeds=(3,)).write(tmp_path), "formulations")
-    assert "is undecided" in summary.answer
-    assert "one seed, no interval" in summary.answer
+    assert summary.answer.startswith(
+        "Undecided (one seed, no interval: nothing can be claimed): at equal clips per step "
+        "flow-factored differs from 3d-sup on the dynamic scenes by RRA@15 "
+    )
+    assert summary.answer.endswith("(1 seed × 6 scenes).")
     assert "One finished seed gives no interval" in summary.path.read_text()
     results = read_json(folder_of(tmp_path) / "results.json")
     assert all(row["low"] is None for row in results["arms"] + results["comparisons"])
@@ -185,18 +199,21 @@ def test_single_seed_gives_no_interval_and_says_so(store, tmp_path, no_figures):
 
 def test_single_scene(store, tmp_path, no_figures):
     summary = write_report(store(scenes=1, seeds=(0, 1, 2)).write(tmp_path), "formulations")
-    assert "3 seeds and 1 scene)" in summary.answer
+    assert "3 seeds × 1 scene)" in summary.answer
 
 
 def test_all_equal_is_undecided(store, tmp_path, no_figures):
     recorded = store(scenes=4, seeds=(0, 1, 2), effects={}, noise=0.0)
-    assert "is undecided" in write_report(recorded.write(tmp_path), "formulations").answer
+    said = write_report(recorded.write(tmp_path), "formulations").answer
+    assert said.startswith("Undecided (every interval contains zero): ")
 
 
 def test_unequal_budget_is_said(store, tmp_path, run_id, no_figures):
     store(scenes=4, seeds=(0, 1)).write(tmp_path)
     state(tmp_path, run_id("formulations", "flow-factored", 0), step=900)
-    text = write_report(tmp_path, "formulations").path.read_text()
+    summary = write_report(tmp_path, "formulations")
+    assert "equal clips per step" not in summary.answer
+    text = summary.path.read_text()
     assert "**Optimiser steps differ between runs, so the budget is not equal**" in text
 
 
@@ -216,14 +233,43 @@ def test_non_finite_score_counts_as_missing(store, tmp_path, run_id, no_figures)
 def test_below_chance_is_said(store, tmp_path, no_figures):
     recorded = store(scenes=4, seeds=(0, 1, 2), effects={"flow-tracking": -60.0})
     text = write_report(recorded.write(tmp_path), "formulations").path.read_text()
-    assert "20 of 24 scores" in text
-    assert text.count("flow-tracking (static RTA@30, −") == 1
+    line = next(line for line in text.splitlines() if line.startswith("- Above chance"))
+    assert "every arm but flow-tracking on " in line
+    row = next(line for line in text.split("### Difference to chance")[1].splitlines()
+               if line.startswith("| flow-tracking"))  # fmt: skip
+    assert "static RTA@30" in line
+    assert "| −" in row
+    assert "**" not in row
+
+
+def test_initialisation_of_one_seed_is_a_yardstick_only(store, tmp_path, run_id, no_figures):
+    """Its value stands without an interval, and it is no formulation of the paper's order."""
+    recorded = store(scenes=4, seeds=(0, 1))
+    recorded.arms["initialisation"] = ("3d-sup", 0, 16, True)
+    recorded.write(tmp_path)
+    plan = read_json(folder_of(tmp_path) / "plan.json")
+    plan["runs"] = [
+        run for run in plan["runs"] if (run["arm"], run["seed"]) != ("initialisation", 1)
+    ]
+    write_json(folder_of(tmp_path) / "plan.json", plan)
+    summary = write_report(tmp_path, "formulations")
+    text = summary.path.read_text()
+    order = text.split("claim by claim")[1].split("## Results")[0]
+    first = text.split("## Results")[1]
+    assert "initialisation" not in order
+    (row,) = [line for line in first.splitlines() if line.startswith("| initialisation | 1 |")][:1]
+    assert "±" not in row
+    assert "initialisation" not in text.split("claim by claim")[0]
+    assert "One finished seed gives no interval: initialisation." in text
+    rows = read_json(folder_of(tmp_path) / "results.json")["arms"]
+    assert {r["low"] for r in rows if r["arm"] == "initialisation"} == {None}
 
 
 def test_scaling_report(scaling, tmp_path, unsaved):
     summary = write_report(scaling(scenes=6).write(tmp_path), "scaling")
-    assert '"More unlabelled clips help on the dynamic scenes" holds' in summary.answer
-    assert "from 0 to 4096 clips" in summary.answer
+    assert "more unlabelled clips help on the dynamic scenes" in summary.answer
+    assert "4096 clips against 0, " in summary.answer
+    assert max(len(line) for line in summary.table.splitlines()) <= 100
     text = summary.path.read_text()
     assert "(figures/scaling.png)" in text
     assert "(figures/gain.png)" in text
@@ -231,7 +277,7 @@ def test_scaling_report(scaling, tmp_path, unsaved):
 
 
 def test_qualitative_figures_are_collected(store, tmp_path, run_id, unsaved):
-    store(scenes=3, seeds=(0, 1)).write(tmp_path)
+    store(scenes=3, seeds=(0,), arms=TWO_ARMS, benchmarks=("dynamic",)).write(tmp_path)
     folder = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "figures"
     folder.mkdir()
     (folder / "depth.png").write_bytes(b"png")
@@ -265,17 +311,20 @@ def test_help_is_quick_and_complete():
     assert "sweep=NAME" in done.stdout
 
 
-def test_script_does_not_shadow_the_standard_statistics(store, tmp_path):
+@pytest.mark.parametrize(
+    ("sweep", "status"), [("none", 2), pytest.param("formulations", 0, marks=pytest.mark.slow)]
+)
+def test_script_does_not_shadow_the_standard_statistics(store, tmp_path, sweep, status):
     """Run as the user does: analysis/ must not be on the path, and torch is never imported."""
-    store(scenes=2, seeds=(0,)).write(tmp_path)
+    store(scenes=2, seeds=(0,), arms=TWO_ARMS, benchmarks=("dynamic",)).write(tmp_path)
     code = (
         "import runpy, sys\n"
-        f"sys.argv = ['analysis/report.py', 'sweep=formulations', 'output_dir={tmp_path}']\n"
+        f"sys.argv = ['analysis/report.py', 'sweep={sweep}', 'output_dir={tmp_path}']\n"
         "sys.path[0] = 'analysis'\n"
         "try:\n"
         "    runpy.run_path('analysis/report.py', run_name='__main__')\n"
         "except SystemExit as end:\n"
-        "    assert end.code == 0, end.code\n"
+        f"    assert end.code == {status}, end.code\n"
         "import statistics\n"
         "assert hasattr(statistics, 'NormalDist'), statistics.__file__\n"
         "assert not {'torch', 'sweeps', 'experiments', 'mlflow'} & set(sys.modules)\n"

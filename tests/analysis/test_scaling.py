@@ -18,7 +18,7 @@ def curve(scaling, tmp_path):
     recorded = scaling(scenes=12)
     records = load_records(recorded.write(tmp_path), "scaling")
     numbers = summarise(records, 100)
-    return recorded, scaling_curve(records, numbers.arms, "dynamic", "rra_15")
+    return recorded, records, scaling_curve(records, numbers, "dynamic", "rra_15")
 
 
 def test_slope_weights_equal_polyfit():
@@ -29,7 +29,7 @@ def test_slope_weights_equal_polyfit():
 
 
 def test_points_yardsticks_gain_and_slope(curve):
-    recorded, found = curve
+    recorded, records, found = curve
     assert found.points["count"].tolist() == COUNTS
     assert found.yardsticks["arm"].tolist() == ["3d-sup", "3d-sup++"]
     mean = {
@@ -48,14 +48,22 @@ def test_points_yardsticks_gain_and_slope(curve):
     assert found.slope.low < 0.5 * 0.8 < found.slope.high
     marks = found.yardstick_gains.set_index("arm")["mean"]
     assert marks["3d-sup++"] == pytest.approx(mean["3d-sup++"] - y[0])
-    assert "holds" in scaling_answer([found])
+    assert found.margins["3d-sup++"].mean == pytest.approx(y[-1] - mean["3d-sup++"])
+    said = scaling_answer(records, [found])
+    assert said.startswith("Yes: at equal clips per step more unlabelled clips help on the dynamic")
+    assert "4096 clips against 0, RRA@15 +" in said
+    assert "per doubling, RRA@15 +" in said
+    assert "4096 clips are " in said
+    assert " 3d-sup++, RRA@15 " in said
+    assert said.endswith("(95 %, paired, 3 seeds × 12 scenes).")
 
 
 def test_flat_curve_is_undecided(scaling, tmp_path):
     records = load_records(scaling(effects={}, scenes=12).write(tmp_path), "scaling")
-    found = scaling_curve(records, summarise(records, 100).arms, "static", "rra_15")
+    found = scaling_curve(records, summarise(records, 100), "static", "rra_15")
     assert not found.slope.excludes_zero
-    assert "is undecided" in scaling_answer([found])
+    said = scaling_answer(records, [found])
+    assert said.startswith("Undecided (the interval contains zero): ")
 
 
 def test_one_count_has_no_gain(scaling, tmp_path):
@@ -64,10 +72,10 @@ def test_one_count_has_no_gain(scaling, tmp_path):
     for seed in range(3):
         recorded.write_run(tmp_path, "factored-16", seed)
     records = load_records(tmp_path, "scaling")
-    found = scaling_curve(records, summarise(records, 100).arms, "static", "rra_15")
+    found = scaling_curve(records, summarise(records, 100), "static", "rra_15")
     assert found.points["count"].tolist() == [16]
     assert found.gain is None
-    assert "fewer than two finished counts" in scaling_answer([found])
+    assert "fewer than two finished counts" in scaling_answer(records, [found])
 
 
 def test_two_arms_with_one_count_are_refused(scaling, tmp_path):

@@ -9,14 +9,13 @@ from analysis.summary import (
     compare,
     compared_pairs,
     excludes_zero,
-    lookup,
     summarise,
     verdict,
 )
 from flow3r.errors import ConfigError
 from flow3r.files import read_json, write_json
 
-RESAMPLES = 1000
+RESAMPLES = 300
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def planted(store, tmp_path_factory):
 
 def test_arm_scores_are_means_over_seeds_and_scenes(planted):
     recorded, _, numbers = planted
-    row = lookup(numbers.arms, arm="flow-factored", benchmark="dynamic", metric="rra_15")
+    row = numbers.score("flow-factored", "dynamic", "rra_15")
     values = np.stack(
         [recorded.score("dynamic", "rra_15", "flow-factored", seed) for seed in range(5)]
     )
@@ -40,11 +39,10 @@ def test_arm_scores_are_means_over_seeds_and_scenes(planted):
 
 def test_planted_effects_are_found_and_a_null_is_not(planted):
     _, records, numbers = planted
-    keys = {"baseline": "3d-sup", "benchmark": "dynamic"}
     for metric in ("rra_15", "pointmap_mse"):
-        found = lookup(numbers.comparisons, arm="flow-factored", metric=metric, **keys)
+        found = numbers.difference("flow-factored", "3d-sup", "dynamic", metric)
         assert verdict(found) == "better"
-        found = lookup(numbers.comparisons, arm="flow-projective", metric=metric, **keys)
+        found = numbers.difference("flow-projective", "3d-sup", "dynamic", metric)
         assert verdict(found) == "worse"
     null = [
         excludes_zero(row)
@@ -60,27 +58,30 @@ def test_planted_effects_are_found_and_a_null_is_not(planted):
 
 def test_pairing_makes_the_interval_narrow(planted):
     _, _, numbers = planted
-    score = lookup(numbers.arms, arm="flow-factored", benchmark="dynamic", metric="rra_15")
-    difference = lookup(
-        numbers.comparisons,
-        arm="flow-factored",
-        baseline="3d-sup",
-        benchmark="dynamic",
-        metric="rra_15",
-    )
+    score = numbers.score("flow-factored", "dynamic", "rra_15")
+    difference = numbers.difference("flow-factored", "3d-sup", "dynamic", "rra_15")
     assert difference["high"] - difference["low"] < 0.5 * (score["high"] - score["low"])
 
 
 def test_chance_is_a_row_and_a_baseline(planted):
     _, _, numbers = planted
-    row = lookup(numbers.arms, arm="chance", benchmark="static", metric="rta_30")
+    row = numbers.score("chance", "static", "rta_30")
     assert (row["formulation"], row["mean"], row["low"], row["seeds"]) == ("none", 15.0, None, 0)
-    arm = lookup(numbers.arms, arm="3d-sup", benchmark="static", metric="rta_30")
-    above = lookup(
-        numbers.comparisons, arm="3d-sup", baseline="chance", benchmark="static", metric="rta_30"
-    )
+    arm = numbers.score("3d-sup", "static", "rta_30")
+    above = numbers.difference("3d-sup", "chance", "static", "rta_30")
     assert above["difference"] == pytest.approx(arm["mean"] - 15.0)
     assert above["low"] == pytest.approx(arm["low"] - 15.0)
+
+
+def test_a_difference_can_be_read_both_ways(planted):
+    numbers = planted[2]
+    found = numbers.difference("flow-factored", "3d-sup", "dynamic", "rra_15")
+    turned = numbers.difference("3d-sup", "flow-factored", "dynamic", "rra_15")
+    assert (turned["arm"], turned["baseline"]) == ("3d-sup", "flow-factored")
+    assert turned["difference"] == -found["difference"]
+    assert (turned["low"], turned["high"]) == (-found["high"], -found["low"])
+    assert verdict(found) == "better"
+    assert verdict(turned) == "worse"
 
 
 def test_every_pair_is_compared_once(planted):
@@ -90,6 +91,13 @@ def test_every_pair_is_compared_once(planted):
     assert ("flow-factored", "flow-tracking") in pairs
     assert ("3d-sup++", "3d-sup") in pairs
     assert len(pairs) == 5 + 3  # against the baseline, and among the three flow formulations
+
+
+def test_the_ends_of_a_scaling_curve_are_compared(scaling, tmp_path):
+    records = load_records(scaling(seeds=(0,), scenes=2).write(tmp_path), "scaling")
+    pairs = compared_pairs(records)
+    assert ("factored-4096", "factored-0") in pairs
+    assert ("factored-4096", "3d-sup++") in pairs
 
 
 def drop(output_dir, run_id, metric, scenes):
@@ -125,10 +133,9 @@ def test_an_arm_without_the_metric_is_not_compared(store, tmp_path, run_id):
     for seed in (0, 1):
         drop(tmp_path, run_id("formulations", "3d-sup", seed), "auc_30", 3)
     numbers = summarise(load_records(tmp_path, "formulations"), RESAMPLES)
-    keys = {"benchmark": "dynamic", "metric": "auc_30"}
-    assert lookup(numbers.arms, arm="3d-sup", **keys) is None
-    assert lookup(numbers.comparisons, arm="flow-factored", baseline="3d-sup", **keys) is None
-    assert lookup(numbers.arms, arm="flow-factored", **keys) is not None
+    assert numbers.score("3d-sup", "dynamic", "auc_30") is None
+    assert numbers.difference("flow-factored", "3d-sup", "dynamic", "auc_30") is None
+    assert numbers.score("flow-factored", "dynamic", "auc_30") is not None
 
 
 def test_unknown_metric_is_refused(store, tmp_path, run_id):
