@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.metrics import metric
+from analysis.metrics import metric, number
+from analysis.plan import INITIALISATION
 from analysis.records import Records
 from analysis.scaling import ScalingCurve
 from analysis.statistics import Estimate
@@ -70,6 +71,27 @@ def headline_answer(records: Records, summary: Summary) -> str:
         "Undecided": f"differs from {asked.baseline} {scenes} by",
     }
     return f"{word}{_why(word, found)}: {budget}{asked.arm} {claims[word]} {numbers}"
+
+
+def starting_point(records: Records, summary: Summary) -> str | None:
+    """What the initialisation scores before any training here; None where it is not an arm."""
+    asked = records.plan.headline
+    parts = []
+    for arm in dict.fromkeys((INITIALISATION, asked.baseline, asked.arm)):
+        rows = [summary.score(arm, asked.benchmark, name) for name in asked.metrics]
+        scores = [
+            f"{metric(row['metric']).label} {number(row['metric'], row['mean'])}"
+            for row in rows
+            if row is not None
+        ]
+        if scores:
+            parts.append(f"{arm} {', '.join(scores)}")
+        elif arm == INITIALISATION:
+            return None
+    return (
+        f"Against the starting point on the {asked.benchmark} scenes (means; the initialisation "
+        f"is one model and has no interval): {'; '.join(parts)}."
+    )
 
 
 def scaling_answer(records: Records, curves: Sequence[ScalingCurve]) -> str:

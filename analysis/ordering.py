@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analysis.metrics import metric
+from analysis.metrics import metric, number
 from analysis.published import CLAIMS
 from analysis.records import Records
-from analysis.summary import Row, Summary, verdict
+from analysis.summary import CHANCE, Row, Summary, verdict
 from analysis.tables import Table, difference_cell
 from analysis.wording import listed
 
@@ -49,27 +49,44 @@ def order_table(records: Records, summary: Summary) -> Table | None:
 
 
 def order_sentence(records: Records, summary: Summary) -> str | None:
-    """Whether the order is the paper's, on RRA@30; None unless two formulations are compared."""
-    found = list(_outcomes(records, summary, METRICS[0]))
-    ordered = [word for claim, _, word in found if claim[1] == ">"]
-    if not ordered:
+    """Whether the order is the paper's, by both metrics; None unless formulations are compared."""
+    counts, failed, complete = [], [], True
+    for name in METRICS:
+        found = list(_outcomes(records, summary, name))
+        ordered = [word for claim, _, word in found if claim[1] == ">"]
+        if not ordered:
+            continue
+        held, open_ = ordered.count("holds"), ordered.count("undecided")
+        label = metric(name).label
+        counts.append(f"on {label} {held} of {len(ordered)} hold and {open_} are undecided")
+        failed += [f"{' '.join(c)} ({b} {label})" for c, b, word in found if word == "fails"]
+        complete &= held == len(ordered)
+    if not counts:
         return None
-    failed = [f"{' '.join(claim)} ({benchmark})" for claim, benchmark, word in found
-              if word == "fails"]  # fmt: skip
-    held, open_ = ordered.count("holds"), ordered.count("undecided")
-    label = metric(METRICS[0]).label
-    counts = f"on {label}, {held} of its {len(ordered)} pairwise claims hold"
+    text = f"of the paper's pairwise claims of an advantage, {'; '.join(counts)}"
     if failed:
-        return (
-            f"The formulations do not order as in the paper: {counts}, {open_} are undecided; "
-            f"against it: {listed(failed)}."
-        )
-    if held == len(ordered):
-        return f"The formulations order as in the paper: {counts}, static and dynamic alike."
-    return (
-        f"That the formulations order as in the paper is not shown: {counts}, {open_} are "
-        "undecided, none is contradicted."
-    )
+        opening = "The formulations do not order as in the paper"
+        text += f"; against the paper: {listed(failed)}"
+    elif complete:
+        opening = "The formulations order as in the paper"
+    else:
+        opening = "That the formulations order as in the paper is not shown"
+    return " ".join([f"{opening}: {text}.", *_saturated(records, summary)])
+
+
+def _saturated(records: Records, summary: Summary) -> list[str]:
+    """Says where the paper's metric cannot tell arms apart, because no arm beats a constant."""
+    name, where = METRICS[0], []
+    for benchmark in records.benchmarks():
+        levels = summary.arms[
+            (summary.arms["benchmark"] == benchmark) & (summary.arms["metric"] == name)
+        ].set_index("arm")["mean"]
+        if CHANCE in levels.index and levels[CHANCE] >= levels.drop(CHANCE).max():
+            where.append(f"{benchmark} {number(name, levels[CHANCE])}")
+    if not where:
+        return []
+    label = metric(name).label
+    return [f"{label} says little here: no arm beats the best constant ({listed(where)})."]
 
 
 def outcome(claim: Claim, row: Row) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import published
+from analysis.answer import starting_point
 from analysis.chance import chance_sentence, chance_table
 from analysis.metrics import heading, metric
 from analysis.ordering import order_sentence, order_table
@@ -77,6 +78,7 @@ def markdown(contents: Contents, folder: Path) -> str:
 def _findings(contents: Contents) -> str:
     records, summary = contents.records, contents.summary
     lines = [chance_sentence(records, summary), order_sentence(records, summary)]
+    lines.append(starting_point(records, summary))
     return "\n".join(f"- {line}" for line in lines if line)
 
 

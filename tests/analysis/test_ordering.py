@@ -19,8 +19,8 @@ def planted(store, folder, effects, **changes):
 def test_as_published(store, tmp_path):
     records, numbers = planted(store, tmp_path, AS_PUBLISHED)
     assert order_sentence(records, numbers) == (
-        "The formulations order as in the paper: on RRA@30, 10 of its 10 pairwise claims hold, "
-        "static and dynamic alike."
+        "The formulations order as in the paper: of the paper's pairwise claims of an advantage, "
+        "on RRA@30 10 of 10 hold and 0 are undecided; on AUC@30 10 of 10 hold and 0 are undecided."
     )
     table = order_table(records, numbers)
     rows = {row[0]: row for row in table.rows}
@@ -32,8 +32,10 @@ def test_reversed(store, tmp_path):
     effects = {**AS_PUBLISHED, "flow-projective": 12.0}
     records, numbers = planted(store, tmp_path, effects)
     said = order_sentence(records, numbers)
-    assert said.startswith("The formulations do not order as in the paper: on RRA@30, 4 of its 10")
-    assert "3d-sup > flow-projective (static)" in said
+    assert said.startswith("The formulations do not order as in the paper: ")
+    assert "on RRA@30 4 of 10 hold and 0 are undecided" in said
+    assert "3d-sup > flow-projective (static RRA@30)" in said
+    assert "3d-sup > flow-projective (dynamic AUC@30)" in said
     rows = {row[0]: row for row in order_table(records, numbers).rows}
     assert rows["flow-factored > flow-projective"][1].startswith("fails: −")
 
@@ -41,10 +43,17 @@ def test_reversed(store, tmp_path):
 def test_one_seed_decides_nothing(store, tmp_path):
     records, numbers = planted(store, tmp_path, AS_PUBLISHED, seeds=(0,))
     assert order_sentence(records, numbers) == (
-        "That the formulations order as in the paper is not shown: on RRA@30, 0 of its 10 "
-        "pairwise claims hold, 10 are undecided, none is contradicted."
+        "That the formulations order as in the paper is not shown: of the paper's pairwise claims "
+        "of an advantage, on RRA@30 0 of 10 hold and 10 are undecided; on AUC@30 0 of 10 hold and "
+        "10 are undecided."
     )
     assert order_table(records, numbers).rows[0][1].startswith("one seed: +")
+
+
+def test_a_saturated_metric_is_said(store, tmp_path):
+    effects = dict.fromkeys(ARMS, -80.0)  # all below the chance level
+    said = order_sentence(*planted(store, tmp_path, effects))
+    assert "no arm beats the best constant (static 50.0 and dynamic 50.0)" in said
 
 
 def test_without_two_formulations_there_is_no_order(scaling, tmp_path):
