@@ -9,6 +9,7 @@ from experiments.assembly import WEIGHTS, choose_device, open_dataset
 from experiments.rundir import RunDirectory
 from experiments.scoring import batches, chance_of, evaluate_run, identity, write_evaluation
 from experiments.spec import parse_spec
+from experiments.threads import limit_threads
 from flow3r.errors import DataError
 from flow3r.evaluation.benchmark import score_benchmark
 from flow3r.evaluation.predictions import load_predictions
@@ -19,7 +20,7 @@ from flow3r.training.checkpoint import load_weights
 
 def score_again(path: Path) -> dict[str, Any]:
     """Score the exported predictions; DataError if they belong to other data."""
-    directory = RunDirectory(path)
+    directory = _opened(path)
     spec = directory.spec()["spec"]
     parsed = parse_spec(spec)
     records = {}
@@ -36,7 +37,7 @@ def score_again(path: Path) -> dict[str, Any]:
 
 def predict_again(path: Path, device_name: str) -> dict[str, Any]:
     """Run the trained weights on the benchmarks again."""
-    directory = RunDirectory(path)
+    directory = _opened(path)
     spec = directory.spec()["spec"]
     parsed = parse_spec(spec)
     device = choose_device(device_name)
@@ -47,3 +48,10 @@ def predict_again(path: Path, device_name: str) -> dict[str, Any]:
         raise DataError(f"{path}: the weights do not fit the run's spec: {error}") from None
     evaluate_run(directory, spec, parsed, model.to(device), device, stop=lambda: False)
     return read_json(path / "evaluation.json")["benchmarks"]
+
+
+def _opened(path: Path) -> RunDirectory:
+    """The run's directory; as many threads as the run had, since they may change last bits."""
+    directory = RunDirectory(path)
+    limit_threads(directory.spec()["runtime"]["threads"])
+    return directory

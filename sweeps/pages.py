@@ -7,7 +7,6 @@ runs of a study apart. So the experiment brings two views along, and the links n
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -122,21 +121,22 @@ def _tables(folder: Path) -> list[Path]:
 def study_metrics(
     plan: Mapping[str, Any], results: Mapping[str, Any]
 ) -> list[tuple[str, float, int]]:
-    """(name, value, step) of the headline metrics of every arm, in one section of the charts.
+    """(name, value, step) of the scaling curves; the step is the number of unlabelled clips.
 
-    A scaling sweep has its curves too: there the step is the number of unlabelled clips.
+    Nothing for other sweeps: their table is in the study run's description, and a bar per arm and
+    metric would stand in front of every other chart.
     """
-    wanted = headline(plan)
+    if not plan["scaling"]:
+        return []
+    wanted, prefix = headline(plan), plan["scaling"]["arm_prefix"]
     clips = {arm["arm"]: arm["unlabelled_clips"] for arm in plan["arms"]}
-    found = []
-    for arm in results["arms"]:
-        if (arm["benchmark"], arm["metric"]) not in wanted or arm.get("mean") is None:
-            continue
-        name = f"study/{arm['benchmark']} {arm['metric']}"
-        found.append((_allowed(f"{name} {arm['arm']}"), arm["mean"], 0))
-        if plan["scaling"] and arm["arm"].startswith(plan["scaling"]["arm_prefix"]):
-            found.append((f"{name} over unlabelled clips", arm["mean"], clips[arm["arm"]]))
-    return found
+    return [
+        (f"study/{a['benchmark']} {a['metric']} over unlabelled clips", a["mean"], clips[a["arm"]])
+        for a in results["arms"]
+        if (a["benchmark"], a["metric"]) in wanted
+        and a.get("mean") is not None
+        and a["arm"].startswith(prefix)
+    ]
 
 
 def links(uri: str, experiment: str | None) -> list[str]:
@@ -158,8 +158,3 @@ def links(uri: str, experiment: str | None) -> list[str]:
 def _mlflow() -> str:
     """The command, with its folder where the environment is not activated."""
     return "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).with_name("mlflow"))
-
-
-def _allowed(name: str) -> str:
-    """MLflow refuses some characters in the names of metrics."""
-    return re.sub(r"[^\w/.\- ]", "x", name)

@@ -9,6 +9,7 @@ import torch
 from experiments.assembly import WEIGHTS, choose_device, open_dataset
 from experiments.recording import Recorder
 from experiments.rundir import RunDirectory
+from experiments.threads import threads
 from flow3r.config import from_mapping
 from flow3r.data.mixing import BatchPlan
 from flow3r.data.pool import Pool
@@ -29,7 +30,6 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     spec, runtime = content["spec"], content["runtime"]
     config = from_mapping(PretrainConfig, spec["pretrain"])
     device = choose_device(runtime["device"])
-    torch.set_num_threads(config.threads)
     module = _build(from_mapping(ModelConfig, spec["model"]), config).to(device)
     source = Pool.whole([open_dataset(d, directory.output_dir) for d in spec["source"]])
     plan = BatchPlan(
@@ -39,7 +39,9 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     recorder = Recorder(directory, runtime, stop, validate=lambda: {}, validation_every=NEVER)
     state = recorder.resume(config.training.total_steps)
     trainer = Trainer(PretrainObjective(module, config), loader, config.training, recorder.hooks())
-    if not trainer.fit(state):
+    with threads(config.threads):
+        complete = trainer.fit(state)
+    if not complete:
         return False
     save_weights(module, directory.path / WEIGHTS)
     return True

@@ -17,7 +17,7 @@ from sweeps.progress import estimate_remaining, take_snapshot
 
 def job(folder, name, kind="run", needs=(), **spec):
     defaults = {"seed": 0, "formulation": {"name": "flow"}, "training": {"steps": 10}, "data": {}}
-    return Job(name, kind, name, folder / name, (), needs, {**defaults, **spec}, kind == "pretrain")
+    return Job(name, kind, name, folder / name, (), needs, {**defaults, **spec})
 
 
 def set_status(job, state, step=0, total=0, seconds=0.0):
