@@ -16,7 +16,7 @@ from experiments.spec import RunSpec
 from experiments.stages import chance_stage
 from flow3r.data.clip import EvaluationClips
 from flow3r.data.store import ClipStore
-from flow3r.evaluation.benchmark import collect, evaluate_benchmark, evaluating
+from flow3r.evaluation.benchmark import Predict, collect, evaluate_benchmark, evaluating
 from flow3r.evaluation.flow import flow_metrics
 from flow3r.evaluation.predictions import save_predictions
 from flow3r.evaluation.score import pose_metrics
@@ -35,14 +35,12 @@ def batches(store: ClipStore, count: int, size: int, benchmark: str) -> Iterator
         yield store.evaluation(np.arange(start, min(start + size, count)), benchmark)
 
 
-def predictor(
-    model: Flow3r, precision: str, device: torch.device
-) -> Callable[[Tensor, Tensor], Prediction]:
-    """The function that benchmarks call: images and pairs in, prediction out."""
+def predictor(model: Flow3r, precision: str, device: torch.device) -> Predict:
+    """The function that benchmarks call."""
 
-    def predict(images: Tensor, pairs: Tensor) -> Prediction:
+    def predict(images: Tensor, pairs: Tensor, intrinsics: Tensor) -> Prediction:
         with autocast(device, precision):
-            return model(images.to(device), pairs=pairs.to(device))
+            return model(images.to(device), pairs.to(device), intrinsics.to(device))
 
     return predict
 
@@ -76,7 +74,9 @@ class Validation:
 
     def _score_batch(self, clips: EvaluationClips) -> dict[str, np.ndarray]:
         pairs = clips.labelled.flow.pairs
-        predicted = collect(self.predict(clips.labelled.images, pairs), pairs, clips.scenes)
+        labelled = clips.labelled
+        prediction = self.predict(labelled.images, pairs, labelled.intrinsics)
+        predicted = collect(prediction, pairs, clips.scenes)
         truth = Truth.of(clips)
         values = pose_metrics(predicted.world_from_camera, truth)
         if predicted.target_px is not None:

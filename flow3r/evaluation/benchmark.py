@@ -18,8 +18,11 @@ from flow3r.evaluation.score import score_clips, summarise
 from flow3r.geometry.camera import pixel_grid
 from flow3r.model.outputs import Flow, Prediction
 
-Predict = Callable[[Tensor, Tensor], Prediction]
-"""images [B, N, 3, H, W], pairs [P, 2] -> Prediction. It may move the images to its own device."""
+Predict = Callable[[Tensor, Tensor, Tensor], Prediction]
+"""images [B, N, 3, H, W], pairs [P, 2], intrinsics [B, N, 3, 3] -> Prediction.
+
+Intrinsics are a camera's calibration; only formulations that ask for them read them. The function
+may move its arguments to its own device."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def evaluate_benchmark(
     scenes: list[dict[str, Any]] = []
     with evaluating(*modules), torch.inference_mode():
         for batch in batches:
-            prediction = predict(batch.labelled.images, batch.labelled.flow.pairs)
+            clips = batch.labelled
+            prediction = predict(clips.images, clips.flow.pairs, clips.intrinsics)
             parts.append(collect(prediction, batch.labelled.flow.pairs, batch.scenes))
             scenes += score_clips(parts[-1], batch)
     return BenchmarkResult(concatenate_predictions(parts), scenes, summarise(scenes))

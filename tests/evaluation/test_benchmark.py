@@ -39,7 +39,7 @@ class Oracle(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.clips, self.with_flow = clips, with_flow
 
-    def forward(self, images, pairs):
+    def forward(self, images, pairs, intrinsics):
         same = [(self.clips.labelled.images == image).flatten(1).all(1) for image in images]
         index = torch.stack(same).int().argmax(dim=1)
         labelled = self.clips.labelled
@@ -92,9 +92,9 @@ def test_modules_are_in_eval_mode_meanwhile_only(clips):
     oracle.dropout.eval()  # a frozen part stays frozen
     seen = []
 
-    def predict(images, pairs):
+    def predict(images, pairs, intrinsics):
         seen.append((oracle.training, torch.is_grad_enabled()))
-        return oracle(images, pairs)
+        return oracle(images, pairs, intrinsics)
 
     evaluate_benchmark(predict, batches(clips), [oracle])
     assert seen == [(False, False)] * 2
@@ -115,8 +115,8 @@ def test_a_model_without_flow_has_no_flow_metrics(clips):
 def test_a_pixel_without_a_flow_counts_as_standing_still(clips):
     oracle = Oracle(clips)
 
-    def predict(images, pairs):
-        prediction = oracle(images, pairs)
+    def predict(images, pairs, intrinsics):
+        prediction = oracle(images, pairs, intrinsics)
         valid = torch.zeros_like(prediction.flow.valid)
         return replace(prediction, flow=replace(prediction.flow, valid=valid))
 
@@ -130,8 +130,8 @@ def test_a_pixel_without_a_flow_counts_as_standing_still(clips):
 def test_a_nan_is_an_error_and_names_the_scene(clips, name):
     oracle = Oracle(clips)
 
-    def predict(images, pairs):
-        prediction = oracle(images, pairs)
+    def predict(images, pairs, intrinsics):
+        prediction = oracle(images, pairs, intrinsics)
         damaged = getattr(prediction.geometry, name).clone()
         damaged[1, 0, 0, 0] = float("nan")
         return replace(prediction, geometry=replace(prediction.geometry, **{name: damaged}))
