@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flow3r.data.world.generate import generate_clips
-
 from experiments.assembly import choose_device
 from experiments.rundir import RunDirectory
 from experiments.spec import DatasetConfig
 from flow3r.config import from_mapping
 from flow3r.data.pairs import ordered_pairs
 from flow3r.data.store import LABEL_FIELDS, ClipStoreWriter, StoreLayout
+from flow3r.data.world.generate import generate_clips
 from flow3r.teachers.registry import make_teacher
 
 CHUNK = 32
