@@ -31,7 +31,7 @@ class BenchmarkResult:
 
     predictions: ClipPredictions
     scenes: list[dict[str, Any]]
-    """One {"scene": name, "metrics": {name: value}} per clip."""
+    """One {"scene": name, "metrics": {name: value}, "covariates": {name: value}} per clip."""
     summary: dict[str, float]
 
     def record(self, fingerprint: str, chance: Mapping[str, float]) -> dict[str, Any]:

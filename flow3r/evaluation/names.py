@@ -83,6 +83,28 @@ METRICS: dict[str, Metric] = {
 """Every metric by its name, in the order of the tables."""
 
 
+@dataclass(frozen=True)
+class Covariate:
+    """A property of a scene's truth, for the axis that an error is plotted against."""
+
+    name: str
+    label: str
+    unit: str
+
+
+COVARIATES: dict[str, Covariate] = {
+    covariate.name: covariate
+    for covariate in [
+        Covariate("moving_share", "pixels on moving objects", "%"),
+        Covariate("covisibility", "covisible pixels", "%"),
+        Covariate("flow_length", "mean true flow", "px"),
+        Covariate("camera_rotation", "camera rotation", "deg"),
+    ]
+}
+"""Every covariate by its name. Shares are of the pixels with known depth (all frames) and of all
+pixels (all pairs); the flow is over covisible pixels; the rotation the mean over pairs."""
+
+
 def metric(name: str) -> Metric:
     """The metric called `name`. Raises ConfigError, with the choices, for an unknown name."""
     if name not in METRICS:

@@ -9,6 +9,7 @@ import numpy as np
 
 from flow3r.data.clip import EvaluationClips
 from flow3r.errors import DataError
+from flow3r.evaluation.covariates import clip_covariates, defined_at
 from flow3r.evaluation.flow import flow_metrics
 from flow3r.evaluation.names import METRICS
 from flow3r.evaluation.pointmap import QUERY_POINTS, depth_metrics, pointmap_metrics, to_world
@@ -21,19 +22,23 @@ from flow3r.evaluation.truth import Truth
 def score_clips(predictions: ClipPredictions, truth: EvaluationClips) -> list[dict[str, Any]]:
     """Score predictions for the same clips in the same order.
 
-    Returns one {"scene": name, "metrics": {metric name: value}} per clip, in the order of the
-    clips; a metric that is undefined for a scene is absent from it. Raises DataError if scenes,
-    frames, size or pairs differ.
+    Returns one {"scene": name, "metrics": {metric name: value}, "covariates": {name: value}} per
+    clip, in the order of the clips; a value that is undefined for a scene is absent. Raises
+    DataError if scenes, frames, size or pairs differ.
     """
     _check_match(predictions, truth)
     reference = Truth.of(truth)
     records = []
     for part in reference.parts():
-        values = clip_metrics(predictions.select(part), reference.select(part))
+        truth_part = reference.select(part)
+        values = clip_metrics(predictions.select(part), truth_part)
+        properties = clip_covariates(truth_part)
         for index, scene in enumerate(predictions.scenes[part]):
-            metrics = {name: float(value[index]) for name, value in values.items()}
-            defined = {name: value for name, value in metrics.items() if np.isfinite(value)}
-            records.append({"scene": scene, "metrics": defined})
+            found = {
+                "metrics": defined_at(values, index),
+                "covariates": defined_at(properties, index),
+            }
+            records.append({"scene": scene, **found})
     return records
 
 
