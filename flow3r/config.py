@@ -12,15 +12,22 @@ from flow3r.errors import ConfigError
 
 T = TypeVar("T")
 
+UNIONS = (typing.Union, types.UnionType)
+
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
     """Build the dataclass `cls` from a mapping, recursively and strictly.
 
-    Raises ConfigError for an unknown key, a missing key or a value of the wrong type; `where` is
-    the dotted path of the mapping in the whole config, used in the message.
+    `cls` may be a union of dataclasses: each has the same field whose type is a Literal, and the
+    mapping's value for it says which one is meant; without it, the first one. Raises ConfigError
+    for an unknown key, a missing key or a value of the wrong type; `where` is the dotted path of
+    the mapping in the whole config, used in the message.
     """
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{where or cls.__name__}: expected a mapping, got {mapping!r}")
+        name = getattr(cls, "__name__", "config")
+        raise ConfigError(f"{where or name}: expected a mapping, got {mapping!r}")
+    if typing.get_origin(cls) in UNIONS:
+        cls = _tagged_member(cls, mapping, where)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(mapping) - set(fields))
@@ -66,6 +73,30 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
+def _tagged_member(union: Any, mapping: Mapping[str, Any], where: str) -> type:
+    """The dataclass of a union whose tag the mapping carries."""
+    members = typing.get_args(union)
+    tags = [_literals(member) for member in members]
+    [name] = set.intersection(*(set(literals) for literals in tags))
+    choices = {tag[name]: member for tag, member in zip(tags, members)}
+    value = mapping.get(name, tags[0][name])
+    if value not in choices:
+        raise ConfigError(
+            f"{_join(where, name)}={value!r} is not valid; choose one of {list(choices)}"
+        )
+    return choices[value]
+
+
+def _literals(cls: type) -> dict[str, Any]:
+    """The fields of a dataclass whose type is a Literal, and its value."""
+    hints = typing.get_type_hints(cls)
+    return {
+        name: typing.get_args(hint)[0]
+        for name, hint in hints.items()
+        if typing.get_origin(hint) is typing.Literal
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
@@ -78,8 +109,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if hint is Any:
         return value
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return _convert_union(hint, value, where)
+    if origin is typing.Literal:
+        require_choice(where, value, typing.get_args(hint))
+        return value
     if dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else from_mapping(hint, value, where)
     if origin is tuple:
@@ -97,9 +131,11 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
     if value is None and type(None) in members:
         return None
     rest = [m for m in members if m is not type(None)]
-    if len(rest) != 1:
-        raise TypeError(f"{where}: only Optional unions are supported, not {hint}")
-    return _convert(rest[0], value, where)
+    if len(rest) == 1:
+        return _convert(rest[0], value, where)
+    if all(dataclasses.is_dataclass(m) for m in rest):
+        return value if isinstance(value, tuple(rest)) else from_mapping(hint, value, where)
+    raise TypeError(f"{where}: not a supported union: {hint}")
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple:

@@ -20,7 +20,7 @@ from flow3r.evaluation.names import METRICS
 from flow3r.formulations import registry
 from flow3r.formulations.assembled import build_model
 from flow3r.formulations.registry import FormulationConfig
-from flow3r.model.config import DecoderConfig, EncoderConfig, ModelConfig, TaskDecoderConfig
+from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -218,7 +218,7 @@ def example_formulation(extended, monkeypatch):
     formulations.__dict__.pop("linear", None)
 
 
-MODEL = ModelConfig(
+MODEL = Pi3Config(
     patch_size=8,
     encoder=EncoderConfig(width=32, depth=1, heads=2, grid=4, layer_scale=None),
     decoder=DecoderConfig(width=32, depth=2, heads=2, layer_scale=None),

@@ -15,7 +15,7 @@ from flow3r.data.mixing import BatchPlan
 from flow3r.data.pool import Pool
 from flow3r.formulations.registry import create_formulation
 from flow3r.model.config import ModelConfig
-from flow3r.model.reconstruction import ReconstructionModel
+from flow3r.model.reconstruction import create_reconstruction
 from flow3r.streams import stream_seed
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
@@ -50,8 +50,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
 def _build(model_config: ModelConfig, config: PretrainConfig) -> PretrainModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.seed, "pretrain"))
-        model = ReconstructionModel(model_config)
-        heads = {
-            f.name: create_formulation(f.name, f.options, model_config) for f in config.formulations
-        }
+        model = create_reconstruction(model_config)
+        sizes = model_config.latents
+        heads = {f.name: create_formulation(f.name, f.options, sizes) for f in config.formulations}
         return PretrainModel(model, heads, config.projection)

@@ -9,7 +9,7 @@ from flow3r.formulations.base import Formulation, check_pairs
 from flow3r.formulations.registry import FormulationConfig, create_formulation
 from flow3r.model.config import ModelConfig
 from flow3r.model.outputs import Flow, Geometry, Latents, Prediction
-from flow3r.model.reconstruction import ReconstructionModel
+from flow3r.model.reconstruction import ReconstructionModel, create_reconstruction
 from flow3r.streams import stream_seed
 
 
@@ -24,8 +24,9 @@ class Flow3r(nn.Module):
     def forward(
         self, images: Tensor, pairs: Tensor | None = None, intrinsics: Tensor | None = None
     ) -> Prediction:
-        """Images [B, N, 3, H, W] in [0, 1]; pairs [P, 2] (source, target), shared by the clips;
-        intrinsics [B, N, 3, 3] where they are known. The flow head runs only when pairs are given.
+        """Images [B, N, 3, H, W] in [0, 1]; pairs (source, target), [P, 2] shared by the clips or
+        [B, P, 2]; intrinsics [B, N, 3, 3] where they are known. The flow head runs only when pairs
+        are given.
         """
         latents, geometry = self.model(images)
         flow = None if pairs is None else self.flow(latents, geometry, pairs, intrinsics)
@@ -40,7 +41,7 @@ class Flow3r(nn.Module):
     ) -> Flow | None:
         """The flow head alone, e.g. on some clips of a batch (`latents.clips(slice(...))`)."""
         if pairs.device.type == "cpu":  # looking at values on an accelerator would stall it
-            check_pairs(pairs, latents.patches.shape[1])
+            check_pairs(pairs, *latents.patches.shape[:2])
         return self.formulation(latents, geometry, pairs, intrinsics)
 
 
@@ -53,7 +54,7 @@ def build_model(config: ModelConfig, formulation: FormulationConfig, seed: int) 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, "model"))
-        model = ReconstructionModel(config)
+        model = create_reconstruction(config)
         torch.manual_seed(stream_seed(seed, f"formulation/{formulation.name}"))
-        head = create_formulation(formulation.name, formulation.options, config)
+        head = create_formulation(formulation.name, formulation.options, config.latents)
     return Flow3r(model, head)

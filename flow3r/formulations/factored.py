@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flow3r.config import require
-from flow3r.formulations.base import Formulation
+from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
 from flow3r.geometry.camera import pixel_grid
 from flow3r.geometry.flow import ndc_from_px, px_from_ndc
-from flow3r.model.config import ModelConfig
 from flow3r.model.dpt import RESIZE_FACTORS, DptHead, DptSizes
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
+from flow3r.model.sizes import LatentSizes
 
 
 @dataclass(frozen=True)
 class FactoredConfig:
-    """Sizes relative to the task decoders' width; the defaults are the released proportions."""
+    """Sizes relative to the latents' width; the defaults are the released proportions."""
 
     mlp_ratio: float = 2.0
     feature_ratio: float = 0.25
@@ -84,31 +84,32 @@ class FactoredHead(DptHead):
         self.norm = nn.LayerNorm(width)
 
     def fuse(self, camera: Tensor, geometry: Tensor, pairs: Tensor) -> Tensor:
-        """Latents [B, N, L, C] of one level and pairs [P, 2] -> fused tokens [B, P, L, C].
+        """Latents [B, N, L, C] of one level and pairs [(B,) P, 2] -> fused tokens [B, P, L, C].
 
         The first layer acts on a concatenation, so its products with the source's and the target's
         latents are computed once per frame and added per pair.
         """
-        source, target = pairs.unbind(1)
+        source, target = pairs.unbind(-1)
         of_camera, of_target, of_geometry = self.mlp[0].weight.chunk(3, dim=1)
         local = functional.linear(camera, of_camera, self.mlp[0].bias)
         local = local + functional.linear(geometry, of_geometry)  # [B, N, L, M]
         pooled = functional.linear(camera.mean(dim=2), of_target)  # [B, N, M]
-        hidden = local[:, source] + pooled[:, target][:, :, None]
+        hidden = frames_of(local, source) + frames_of(pooled, target)[:, :, None]
         return self.norm(self.mlp[1:](hidden))
 
 
 @register(FactoredConfig)
 class Factored(Formulation):
-    """Gradients reach the point and camera decoders' blocks, not their last projections."""
+    """Gradients reach whatever makes the latents (pi3: the point and camera decoders' blocks, not
+    their last projections; VGGT: the aggregator), and no geometry head."""
 
     name = "flow-factored"
     supervises_unlabelled = True
 
-    def __init__(self, options: FactoredConfig, model: ModelConfig) -> None:
+    def __init__(self, options: FactoredConfig, sizes: LatentSizes) -> None:
         super().__init__()
         self.options = options
-        self.head = FactoredHead(options, model.tasks.width, len(model.tasks.levels))
+        self.head = FactoredHead(options, sizes.width, sizes.levels)
 
     def forward(
         self, latents: Latents, geometry: Geometry, pairs: Tensor, intrinsics: Tensor | None
@@ -120,7 +121,7 @@ class Factored(Formulation):
                 for camera, points in zip(latents.camera, latents.geometry)
             ]
             maps = self.head(fused, latents.grid, latents.image_size)  # [B*P, 2, H, W]
-        ndc = maps.permute(0, 2, 3, 1).unflatten(0, (-1, pairs.shape[0]))
+        ndc = maps.permute(0, 2, 3, 1).unflatten(0, (-1, pairs.shape[-2]))
         if self.options.identity_ramp:
             ndc = ndc + _identity(latents.image_size, ndc)
         target_px = px_from_ndc(ndc, latents.image_size)

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError
-from flow3r.formulations.base import Formulation
+from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
-from flow3r.geometry.camera import recover_intrinsics
 from flow3r.geometry.flow import rigid_target_px
 from flow3r.geometry.se3 import relative_pose
-from flow3r.model.config import ModelConfig
 from flow3r.model.outputs import Flow, Geometry, Latents
+from flow3r.model.sizes import LatentSizes
 
 INTRINSICS = ("recovered", "given")
 
@@ -28,8 +27,9 @@ class ProjectiveConfig:
     """Options of flow-projective."""
 
     intrinsics: str = "recovered"
-    """recovered: least squares on the predicted local points, gradient kept; what unlabelled
-    video allows. given: the true ones, which the clips must then have."""
+    """recovered: the model's own, which pi3 gets by least squares on its local points and VGGT
+    from its field of view, gradient kept; what unlabelled video allows. given: the true ones,
+    which the clips must then have."""
     limit: float = 2.0
     """Targets further than this many image sizes outside the target image are clamped (their
     gradient is zero): a point near the target's camera plane would dominate any loss."""
@@ -46,7 +46,7 @@ class Projective(Formulation):
     name = "flow-projective"
     supervises_unlabelled = True
 
-    def __init__(self, options: ProjectiveConfig, model: ModelConfig) -> None:
+    def __init__(self, options: ProjectiveConfig, sizes: LatentSizes) -> None:
         super().__init__()
         self.options = options
 
@@ -57,18 +57,20 @@ class Projective(Formulation):
 
         Raises ConfigError when given intrinsics are asked for and the clips have none.
         """
-        source, target = pairs.unbind(1)
+        source, target = pairs.unbind(-1)
         cameras = self._intrinsics(geometry, intrinsics)
         pose = geometry.world_from_camera
-        target_from_source = relative_pose(pose[:, target], pose[:, source])
+        target_from_source = relative_pose(frames_of(pose, target), frames_of(pose, source))
         target_px, valid = rigid_target_px(
-            geometry.local_points[:, source], target_from_source, cameras[:, target]
+            frames_of(geometry.local_points, source),
+            target_from_source,
+            frames_of(cameras, target),
         )
         return Flow(self._clamp(target_px, latents.image_size), valid)
 
     def _intrinsics(self, geometry: Geometry, intrinsics: Tensor | None) -> Tensor:
         if self.options.intrinsics == "recovered":
-            return recover_intrinsics(geometry.local_points)
+            return geometry.intrinsics
         if intrinsics is None:
             raise ConfigError(
                 "flow-projective has intrinsics='given' but the clips carry none; "

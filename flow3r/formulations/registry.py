@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from flow3r.config import from_mapping, require_choice
 from flow3r.formulations.base import Formulation
-from flow3r.model.config import ModelConfig
+from flow3r.model.sizes import LatentSizes
 
 
 class FormulationClass(Protocol):
@@ -22,7 +22,7 @@ class FormulationClass(Protocol):
     name: str
     supervises_unlabelled: bool
 
-    def __call__(self, options: Any, model: ModelConfig) -> Formulation: ...
+    def __call__(self, options: Any, sizes: LatentSizes) -> Formulation: ...
 
 
 ClassT = TypeVar("ClassT", bound=type[Formulation])
@@ -67,15 +67,15 @@ def supervises_unlabelled(name: str) -> bool:
 
 
 def create_formulation(
-    name: str, options: Mapping[str, Any], model_config: ModelConfig
+    name: str, options: Mapping[str, Any], sizes: LatentSizes
 ) -> Formulation:
-    """Build a formulation's head for a model of the given sizes.
+    """Build a formulation's head for a model with latents of the given sizes.
 
     Raises ConfigError for an unknown name or a wrong option.
     """
     require_choice("formulation", name, formulation_names())
     cls, options_class = _REGISTRY[name]
-    return cls(from_mapping(options_class, options, "formulation.options"), model_config)
+    return cls(from_mapping(options_class, options, "formulation.options"), sizes)
 
 
 def _discover() -> None:

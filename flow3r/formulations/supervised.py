@@ -8,8 +8,8 @@ from torch import Tensor
 
 from flow3r.formulations.base import Formulation
 from flow3r.formulations.registry import register
-from flow3r.model.config import ModelConfig
 from flow3r.model.outputs import Geometry, Latents
+from flow3r.model.sizes import LatentSizes
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Supervised(Formulation):
     name = "3d-sup"
     supervises_unlabelled = False
 
-    def __init__(self, options: SupervisedConfig, model: ModelConfig) -> None:
+    def __init__(self, options: SupervisedConfig, sizes: LatentSizes) -> None:
         super().__init__()
 
     def forward(

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flow3r.config import require
-from flow3r.formulations.base import Formulation
+from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
 from flow3r.geometry.camera import pixel_grid
-from flow3r.model.config import ModelConfig
 from flow3r.model.heads import PixelHead
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
+from flow3r.model.sizes import LatentSizes
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Tracking(Formulation):
     name = "flow-tracking"
     supervises_unlabelled = True
 
-    def __init__(self, options: TrackingConfig, model: ModelConfig) -> None:
+    def __init__(self, options: TrackingConfig, sizes: LatentSizes) -> None:
         super().__init__()
-        self.head = MatchingHead(options, 2 * model.decoder.width, model.patch_size)
+        self.head = MatchingHead(options, sizes.patch_width, sizes.patch_size)
 
     def forward(
         self, latents: Latents, geometry: Geometry, pairs: Tensor, intrinsics: Tensor | None
@@ -88,14 +88,14 @@ class MatchingHead(nn.Module):
         nn.init.zeros_(self.correction.proj.bias)
 
     def forward(self, patches: Tensor, pairs: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Features [B, N, L, D], pairs [P, 2] -> displacement in pixels [B, P, H, W, 2]."""
-        source, target = pairs.unbind(1)
+        """Features [B, N, L, D], pairs [(B,) P, 2] -> displacement in pixels [B, P, H, W, 2]."""
+        source, target = pairs.unbind(-1)
         patches = self.norm(patches)
         match = functional.normalize(self.match(patches), dim=-1)  # [B, N, L, F]
         state, context = self.context(patches).chunk(2, dim=-1)
-        state = torch.tanh(state)[:, source].flatten(0, 1)  # [B*P, L, hidden]
-        context = context[:, source].flatten(0, 1)
-        correlation = match[:, source] @ match[:, target].transpose(-2, -1)  # [B, P, L, L]
+        state = frames_of(torch.tanh(state), source).flatten(0, 1)  # [B*P, L, hidden]
+        context = frames_of(context, source).flatten(0, 1)
+        correlation = frames_of(match, source) @ frames_of(match, target).mT  # [B, P, L, L]
         correlation = correlation.flatten(0, 1)  # [B*P, L, L]
         centres = patch_grid(grid, patches)  # [L, 2] in units of patches
         position = self._soft_argmax(correlation, centres)  # [B*P, L, 2]
@@ -105,7 +105,7 @@ class MatchingHead(nn.Module):
             state, change = self.update(state, context, nearby, position - centres, grid)
             position = position + change
         flow = self._upsample((position - centres) * self.patch_size, state, grid)
-        return flow.unflatten(0, (-1, pairs.shape[0]))
+        return flow.unflatten(0, (-1, pairs.shape[-2]))
 
     def _soft_argmax(self, correlation: Tensor, centres: Tensor) -> Tensor:
         """The expected target position of every source patch, in patches [B*P, L, 2]."""

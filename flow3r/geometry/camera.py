@@ -82,6 +82,19 @@ def resize_intrinsics(
 
 
 @full_precision
+def intrinsics_from_field_of_view(field_of_view: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Intrinsics [..., 3, 3] from angles (vertical, horizontal) [..., 2] in radians, in (0, pi).
+
+    f = (side / 2) / tan(angle / 2): the angle spans the image from border to border. The principal
+    point is the image centre ((W-1)/2, (H-1)/2).
+    """
+    height, width = image_size
+    tangent = torch.tan(field_of_view / 2)
+    focal_y, focal_x = height / 2 / tangent[..., 0], width / 2 / tangent[..., 1]
+    return _centred_intrinsics(focal_x, focal_y, image_size)
+
+
+@full_precision
 def recover_intrinsics(local_points: Tensor) -> Tensor:
     """Intrinsics [..., 3, 3] that best explain points in camera axes [..., H, W, 3].
 
@@ -98,8 +111,15 @@ def recover_intrinsics(local_points: Tensor) -> Tensor:
     rows = torch.arange(height, device=z.device, dtype=z.dtype)[:, None] - centre_y
     focal_x = _slope(x * inverse_z, columns)
     focal_y = _slope(y * inverse_z, rows)
+    return _centred_intrinsics(focal_x, focal_y, (height, width))
+
+
+def _centred_intrinsics(focal_x: Tensor, focal_y: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """[...] focal lengths in pixels -> [..., 3, 3], with the image centre as principal point."""
+    height, width = image_size
     zero, one = torch.zeros_like(focal_x), torch.ones_like(focal_x)
-    entries = [focal_x, zero, zero + centre_x, zero, focal_y, zero + centre_y, zero, zero, one]
+    centre_x, centre_y = zero + (width - 1) / 2, zero + (height - 1) / 2
+    entries = [focal_x, zero, centre_x, zero, focal_y, centre_y, zero, zero, one]
     return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
 
 

@@ -19,6 +19,8 @@ _ABSOLUTE_FLOOR = 1e-6
 """The same for the zero matrix, which has no scale of its own."""
 _ROW_NORM_FLOOR = 1e-6
 """Rows shorter than this are not normalised to unit length (keeps the gradient bounded)."""
+_SQUARE_FLOOR = 1e-8
+"""Quaternions whose squared length is below this are not normalised, for the same reason."""
 
 
 @full_precision
@@ -40,6 +42,24 @@ def rotation_from_nine(x: Tensor) -> Tensor:
     """
     rows = F.normalize(x.unflatten(-1, (3, 3)), dim=-1, eps=_ROW_NORM_FLOOR)
     return nearest_rotation(rows)
+
+
+@full_precision
+def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
+    """Quaternions (x, y, z, w) of any length but zero to rotations; [..., 4] -> [..., 3, 3].
+
+    A vanishing quaternion gives a matrix near the identity, with a bounded gradient.
+    """
+    square = quaternion.square().sum(dim=-1)
+    i, j, k, r = quaternion.unbind(dim=-1)
+    double = 2 / square.clamp_min(_SQUARE_FLOOR)
+    x, y, z = double * i, double * j, double * k
+    rows = [
+        [1 - (y * j + z * k), x * j - z * r, x * k + y * r],
+        [x * j + z * r, 1 - (x * i + z * k), y * k - x * r],
+        [x * k - y * r, y * k + x * r, 1 - (x * i + y * j)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
 class _NearestRotation(torch.autograd.Function):

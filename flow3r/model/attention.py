@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flow3r.model.config import BlockConfig
 from flow3r.model.rope import Rotary
+from flow3r.model.sizes import BlockConfig
 
 
 class Attention(nn.Module):
@@ -41,7 +41,7 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tens
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """The same, written out; see `ModelConfig.attention` for when it is the faster one."""
+    """The same, written out; see `Pi3Config.attention` for when it is the faster one."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # [B, H, T, T]
     if bias is not None:
         scores = scores + bias.to(scores.dtype)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flow3r.model.attention import Attention
-from flow3r.model.config import BlockConfig
 from flow3r.model.rope import Rotary
+from flow3r.model.sizes import BlockConfig
 
 
 class LayerScale(nn.Module):
@@ -25,10 +25,10 @@ class LayerScale(nn.Module):
 class Mlp(nn.Module):
     """Linear, exact GELU, linear."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, outputs: int | None = None) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc2 = nn.Linear(hidden, outputs or width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(functional.gelu(self.fc1(x)))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flow3r.model.blocks import Block
-from flow3r.model.config import BlockConfig, ModelConfig
+from flow3r.model.sizes import BlockConfig, EncoderConfig
 
 
 class PatchEmbedding(nn.Module):
@@ -29,9 +29,10 @@ class PatchEmbedding(nn.Module):
 class PatchEncoder(nn.Module):
     """Images to normalised patch tokens. No special token leaves the encoder."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(
+        self, encoder: EncoderConfig, patch_size: int, norm_eps: float, attention: str
+    ) -> None:
         super().__init__()
-        encoder = config.encoder
         self.grid = encoder.grid
         self.specials = encoder.registers + int(encoder.class_token)
         positions = encoder.grid**2 + int(encoder.class_token)
@@ -44,17 +45,17 @@ class PatchEncoder(nn.Module):
             self.register_tokens = nn.Parameter(torch.zeros(1, encoder.registers, encoder.width))
         else:
             self.register_parameter("register_tokens", None)
-        self.patch_embed = PatchEmbedding(config.patch_size, encoder.width)
+        self.patch_embed = PatchEmbedding(patch_size, encoder.width)
         block = BlockConfig(
             width=encoder.width,
             heads=encoder.heads,
             mlp_ratio=encoder.mlp_ratio,
-            norm_eps=config.norm_eps,
-            attention=config.attention,
+            norm_eps=norm_eps,
+            attention=attention,
             layer_scale=encoder.layer_scale,
         )
         self.blocks = nn.ModuleList(Block(block) for _ in range(encoder.depth))
-        self.norm = nn.LayerNorm(encoder.width, eps=config.norm_eps)
+        self.norm = nn.LayerNorm(encoder.width, eps=norm_eps)
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images [F, 3, H, W] -> patch tokens [F, h*w, C]."""

@@ -6,12 +6,11 @@ import torch
 from torch import nn
 
 from flow3r.model.attention import Attention
-from flow3r.model.backbone import Pi3Backbone
-from flow3r.model.camera_head import CameraHead
+from flow3r.model.encoder import PatchEncoder
 from flow3r.model.heads import PixelHead
 
 POSITION_STD = 0.02  # DINOv2
-REGISTER_STD = 1e-6  # DINOv2 and pi3
+TOKEN_STD = 1e-6  # DINOv2, pi3 and VGGT
 OUTPUT_GAIN = 0.1
 """Small first outputs: depth near 1, poses near the identity, whatever the features are."""
 
@@ -36,19 +35,14 @@ def initialise_transformer(module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def initialise_backbone(backbone: Pi3Backbone) -> None:
-    """Linear layers as above, tokens and positions as released, tied q = k where configured."""
-    initialise_transformer(backbone)
-    encoder = backbone.encoder
+def initialise_encoder_inputs(encoder: PatchEncoder) -> None:
+    """Patch projection, positions and tokens of the encoder; its blocks are a transformer's."""
     nn.init.xavier_uniform_(encoder.patch_embed.proj.weight.flatten(1))
     nn.init.zeros_(encoder.patch_embed.proj.bias)
     nn.init.trunc_normal_(encoder.pos_embed, std=POSITION_STD)
-    for tokens in (encoder.cls_token, encoder.register_tokens, backbone.register_token):
+    for tokens in (encoder.cls_token, encoder.register_tokens):
         if tokens is not None:
-            nn.init.normal_(tokens, std=REGISTER_STD)
-    if backbone.config.decoder.tied_query_key:
-        for block in backbone.decoder[1::2]:
-            tie_query_and_key(block.attn)
+            nn.init.normal_(tokens, std=TOKEN_STD)
 
 
 @torch.no_grad()
@@ -64,15 +58,3 @@ def initialise_pixel_head(head: PixelHead) -> None:
     """Xavier times a small gain; zero bias (depth starts near 1)."""
     nn.init.xavier_uniform_(head.proj.weight, gain=OUTPUT_GAIN)
     nn.init.zeros_(head.proj.bias)
-
-
-@torch.no_grad()
-def initialise_camera_head(head: CameraHead) -> None:
-    """Start near the identity pose: small last weights, the identity matrix as rotation bias.
-
-    Our own choice; the released code keeps torch's default (a random first rotation).
-    """
-    for layer in (head.fc_t, head.fc_rot):
-        nn.init.xavier_uniform_(layer.weight, gain=OUTPUT_GAIN)
-    nn.init.zeros_(head.fc_t.bias)
-    head.fc_rot.bias.copy_(torch.eye(3, device=head.fc_rot.bias.device).flatten())

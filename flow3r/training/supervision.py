@@ -10,8 +10,8 @@ from torch import Tensor
 from flow3r.data.clip import LabelledClips, PairFlow
 from flow3r.formulations.assembled import Flow3r
 from flow3r.losses.flow import flow_loss
+from flow3r.losses.reduction import Total, alone
 from flow3r.losses.total import LossConfig, supervised_loss
-from flow3r.model.outputs import Geometry
 from flow3r.training.batches import StepBatch
 from flow3r.training.config import StageConfig
 from flow3r.training.precision import autocast
@@ -20,8 +20,9 @@ from flow3r.training.precision import autocast
 class RunObjective:
     """The objective of one arm: head stage (flow head alone), then joint training."""
 
-    def __init__(self, module: Flow3r, config: LossConfig, precision: str):
-        self.module, self.config, self.precision = module, config, precision
+    def __init__(self, module: Flow3r, config: LossConfig, precision: str, total: Total = alone):
+        """`total`: adds the counts of the processes that share a batch."""
+        self.module, self.config, self.precision, self.total = module, config, precision, total
 
     def prepare(self, stage: StageConfig) -> None:
         """Freeze the backbone and the geometry heads while only the flow head trains."""
@@ -41,15 +42,15 @@ class RunObjective:
         (`flow-labelled`).
         """
         target = _all_flow(batch)
-        with autocast(batch.images.device, self.precision):
+        with autocast(batch.labelled.images.device, self.precision):
             prediction = self.module(
                 batch.images, pairs=target.pairs, intrinsics=_intrinsics(batch)
             )
-        labelled = first_clips(prediction.geometry, len(batch.labelled.images))
-        terms = supervised_loss(labelled, batch.labelled, self.config)
+        labelled = prediction.geometry.clips(slice(len(batch.labelled.images)))
+        terms = supervised_loss(labelled, batch.labelled, self.config, self.total)
         loss = terms.pop("total")
         if prediction.flow is not None:
-            terms["flow"] = flow_loss(prediction.flow, target, self.config)
+            terms["flow"] = flow_loss(prediction.flow, target, self.config, self.total)
             loss = loss + self.config.flow_weight * terms["flow"]
         return {"loss": loss, **terms}
 
@@ -59,7 +60,7 @@ class RunObjective:
             prediction = self.module(
                 clips.images, pairs=clips.flow.pairs, intrinsics=clips.intrinsics
             )
-        flow = flow_loss(prediction.flow, clips.flow, self.config)
+        flow = flow_loss(prediction.flow, clips.flow, self.config, self.total)
         return {"loss": self.config.flow_weight * flow, "flow": flow}
 
 
@@ -82,12 +83,3 @@ def _intrinsics(batch: StepBatch) -> Tensor | None:
     if batch.unlabelled.intrinsics is None:
         return None
     return torch.cat([batch.labelled.intrinsics, batch.unlabelled.intrinsics])
-
-
-def first_clips(geometry: Geometry, count: int) -> Geometry:
-    """The geometry of the batch's first `count` clips."""
-    return Geometry(
-        geometry.local_points[:count],
-        None if geometry.confidence is None else geometry.confidence[:count],
-        geometry.world_from_camera[:count],
-    )

@@ -119,7 +119,7 @@ def test_every_formulation_trains(formulation, precision, run_script, small_over
         "head_options.flow-projective.intrinsics=given",
         "teacher=noisy",
         "teacher=dis",
-        "model=pi3-vits size.pixels=28",
+        "model=pi3-small size.pixels=28",
         "model=pi3-study size.pixels=48",
         "initialisation.kind=random initialisation.pretrain=null",
         "batch.accumulate=3",

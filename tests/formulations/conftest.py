@@ -5,13 +5,13 @@ import torch
 
 from flow3r.formulations.assembled import build_model
 from flow3r.formulations.registry import FormulationConfig
-from flow3r.model.config import DecoderConfig, EncoderConfig, ModelConfig, TaskDecoderConfig
+from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
 
 
 @pytest.fixture
-def tiny() -> ModelConfig:
+def tiny() -> Pi3Config:
     """Four levels, class token, registers, own confidence decoder, cross-frame heads."""
-    return ModelConfig(
+    return Pi3Config(
         patch_size=8,
         encoder=EncoderConfig(width=16, depth=1, heads=2, grid=6),
         decoder=DecoderConfig(width=16, depth=4, heads=2, cross_frame_heads=0.5),

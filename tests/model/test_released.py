@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from flow3r.errors import DataError
-from flow3r.model.config import DecoderConfig, EncoderConfig, ModelConfig, TaskDecoderConfig
-from flow3r.model.reconstruction import ReconstructionModel
+from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
+from flow3r.model.pi3.model import Pi3Model
 from flow3r.model.released import load_dinov2, load_pi3
 
-CONFIG = ModelConfig(
+CONFIG = Pi3Config(
     patch_size=7,
     encoder=EncoderConfig(16, 1, 2, 3),
     decoder=DecoderConfig(16, 2, 2),
@@ -16,14 +16,14 @@ CONFIG = ModelConfig(
 )
 
 
-def released(model: ReconstructionModel) -> dict[str, torch.Tensor]:
+def released(model: Pi3Model) -> dict[str, torch.Tensor]:
     return {k.removeprefix("backbone."): v.clone() for k, v in model.state_dict().items()}
 
 
 @pytest.fixture
 def models():
     torch.manual_seed(1)
-    return ReconstructionModel(CONFIG), ReconstructionModel(CONFIG)
+    return Pi3Model(CONFIG), Pi3Model(CONFIG)
 
 
 def test_every_tensor_is_used(models):

@@ -9,13 +9,13 @@ from flow3r.data.pool import Pool
 from flow3r.formulations.assembled import build_model
 from flow3r.formulations.registry import FormulationConfig
 from flow3r.losses.total import LossConfig
-from flow3r.model.config import DecoderConfig, EncoderConfig, ModelConfig, TaskDecoderConfig
+from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
 from flow3r.training.batches import BatchLoader
 from flow3r.training.config import AugmentationConfig, StageConfig, TrainingConfig
 from flow3r.training.loop import Hooks
 from flow3r.training.supervision import RunObjective
 
-MODEL = ModelConfig(
+MODEL = Pi3Config(
     patch_size=8,
     encoder=EncoderConfig(16, 1, 2, 2, class_token=False, registers=0, layer_scale=None),
     decoder=DecoderConfig(16, 2, 2, registers=1, layer_scale=None),

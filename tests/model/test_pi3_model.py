@@ -6,24 +6,24 @@ import pytest
 import torch
 from torch.nn import functional
 
-from flow3r.model.backbone import IMAGENET_MEAN
-from flow3r.model.camera_head import CameraHead
 from flow3r.model.config import (
     DecoderConfig,
     EncoderConfig,
-    ModelConfig,
+    Pi3Config,
     TaskDecoderConfig,
     pi3_large,
     pi3_study,
 )
 from flow3r.model.encoder import PatchEmbedding, resize_positions
 from flow3r.model.heads import PixelHead, decode_points
-from flow3r.model.reconstruction import ReconstructionModel
+from flow3r.model.images import IMAGENET_MEAN
+from flow3r.model.pi3.camera_head import CameraHead
+from flow3r.model.pi3.model import Pi3Model
 
 
-def released_like() -> ModelConfig:
+def released_like() -> Pi3Config:
     """Every feature of the large model (tokens, levels, own confidence decoder), tiny."""
-    return ModelConfig(
+    return Pi3Config(
         patch_size=8,
         encoder=EncoderConfig(width=24, depth=1, heads=2, grid=5),
         decoder=DecoderConfig(width=16, depth=4, heads=2),
@@ -37,7 +37,7 @@ def elements(module):
 
 def test_paper_size_part_by_part():
     with torch.device("meta"):
-        model = ReconstructionModel(pi3_large())
+        model = Pi3Model(pi3_large())
     expected = {
         model.backbone.encoder: 304_371_712,
         model.backbone.decoder: 453_547_008,
@@ -56,7 +56,7 @@ def test_paper_size_part_by_part():
 
 @pytest.mark.parametrize("config", [pi3_study(), released_like()], ids=["study", "released"])
 def test_shapes_and_finite_gradients(config):
-    model = ReconstructionModel(config)
+    model = Pi3Model(config)
     latents, geometry = model(torch.rand(2, 3, 3, 32, 48))
     count = len(config.tasks.levels)
     assert [x.shape for x in latents.geometry] == [(2, 3, 24, config.tasks.width)] * count
@@ -76,7 +76,7 @@ def test_shapes_and_finite_gradients(config):
 
 @pytest.mark.parametrize("config", [pi3_study(), released_like()], ids=["study", "released"])
 def test_equivariant_under_permutation_of_the_frames(config):
-    model = ReconstructionModel(config)
+    model = Pi3Model(config)
     images = torch.rand(2, 3, 3, 32, 32)
     order = [2, 0, 1]
     latents, geometry = model(images)
@@ -90,7 +90,7 @@ def test_equivariant_under_permutation_of_the_frames(config):
 
 
 def test_clips_of_a_batch_do_not_touch_and_can_be_selected():
-    model = ReconstructionModel(pi3_study())
+    model = Pi3Model(pi3_study())
     images = torch.rand(3, 2, 3, 48, 48)
     latents, geometry = model(images)
     alone_latents, alone = model(images[1:])
@@ -103,20 +103,20 @@ def test_clips_of_a_batch_do_not_touch_and_can_be_selected():
 
 
 def test_frames_of_a_clip_see_each_other():
-    model = ReconstructionModel(pi3_study())
+    model = Pi3Model(pi3_study())
     images = torch.rand(1, 2, 3, 48, 48, requires_grad=True)
     model(images)[1].local_points[:, 0].sum().backward()
     assert images.grad[:, 1].abs().sum() > 0
 
 
 def test_one_frame_works_with_cross_frame_heads():
-    points = ReconstructionModel(pi3_study())(torch.rand(1, 1, 3, 48, 48))[1].points
+    points = Pi3Model(pi3_study())(torch.rand(1, 1, 3, 48, 48))[1].points
     assert points.isfinite().all()
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "softmax"])
 def test_bf16_autocast_keeps_the_heads_in_float32(attention):
-    model = ReconstructionModel(dataclasses.replace(pi3_study(), attention=attention))
+    model = Pi3Model(dataclasses.replace(pi3_study(), attention=attention))
     images = torch.rand(2, 2, 3, 48, 48)
     seen = {}
     for name in ("point_head", "camera_head", "conf_head"):
@@ -139,7 +139,7 @@ def test_bf16_autocast_keeps_the_heads_in_float32(attention):
 
 
 def test_the_first_pose_is_nearly_the_identity_and_depth_nearly_one():
-    geometry = ReconstructionModel(pi3_study())(torch.rand(4, 2, 3, 48, 48))[1]
+    geometry = Pi3Model(pi3_study())(torch.rand(4, 2, 3, 48, 48))[1]
     error = geometry.world_from_camera - torch.eye(4)
     assert error.abs().max() < 0.5
     assert geometry.local_points[..., 2].log().abs().mean() < 0.5
@@ -199,7 +199,7 @@ def test_positions_resize_to_an_explicit_size():
 
 
 def test_images_are_normalised_inside():
-    model = ReconstructionModel(pi3_study())
+    model = Pi3Model(pi3_study())
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1).expand(1, 1, 3, 48, 48)
     seen = {}
     model.backbone.encoder.patch_embed.register_forward_pre_hook(
@@ -210,7 +210,7 @@ def test_images_are_normalised_inside():
 
 
 def test_tied_query_and_key_in_global_blocks_only():
-    blocks = ReconstructionModel(pi3_study()).backbone.decoder
+    blocks = Pi3Model(pi3_study()).backbone.decoder
     for index, block in enumerate(blocks):
         query, key, value = block.attn.qkv.weight.chunk(3)
         assert torch.equal(query, key) == (index % 2 == 1)
@@ -218,7 +218,7 @@ def test_tied_query_and_key_in_global_blocks_only():
 
 
 def test_shared_confidence_never_moves_the_geometry():
-    model = ReconstructionModel(pi3_study())
+    model = Pi3Model(pi3_study())
     model(torch.rand(1, 2, 3, 48, 48))[1].confidence.square().mean().backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"conf_head.proj.weight", "conf_head.proj.bias"}
@@ -228,9 +228,7 @@ def test_the_kind_of_confidence_changes_no_other_initial_weight():
     states = []
     for kind in ("own-decoder", "shared-decoder"):
         torch.manual_seed(3)
-        states.append(
-            ReconstructionModel(dataclasses.replace(pi3_study(), confidence=kind)).state_dict()
-        )
+        states.append(Pi3Model(dataclasses.replace(pi3_study(), confidence=kind)).state_dict())
     for name, tensor in states[1].items():
         if not name.startswith("conf_"):
             assert torch.equal(tensor, states[0][name]), name
@@ -239,4 +237,4 @@ def test_the_kind_of_confidence_changes_no_other_initial_weight():
 @pytest.mark.parametrize("shape", [(1, 2, 3, 50, 48), (2, 3, 48, 48), (1, 2, 4, 48, 48)])
 def test_refuses_images_it_cannot_cut_into_patches(shape):
     with pytest.raises(ValueError, match="image"):
-        ReconstructionModel(pi3_study())(torch.rand(shape))
+        Pi3Model(pi3_study())(torch.rand(shape))

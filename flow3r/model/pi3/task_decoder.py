@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from flow3r.model.backbone import BackboneTokens
 from flow3r.model.blocks import Block
-from flow3r.model.config import BlockConfig, ModelConfig
+from flow3r.model.pi3.backbone import BackboneTokens
+from flow3r.model.pi3.config import Pi3Config
 from flow3r.model.rope import rotary
+from flow3r.model.sizes import BlockConfig
 
 
 class TaskDecoder(nn.Module):
     """Linear, a few per-frame blocks with RoPE, linear. No norm after the last block."""
 
-    def __init__(self, config: ModelConfig, output_width: int) -> None:
+    def __init__(self, config: Pi3Config, output_width: int) -> None:
         super().__init__()
         tasks = config.tasks
         self.levels = tasks.levels
