@@ -11,6 +11,7 @@ from torch import Tensor
 from flow3r.geometry.se3 import relative_pose, rotation_angle
 from flow3r.losses.alignment import Aligned, Target
 from flow3r.losses.config import LossConfig
+from flow3r.losses.reduction import Total, alone
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,17 @@ def relative_poses(prediction: Aligned, target: Target) -> RelativePoses:
     )
 
 
-def rotation_loss(poses: RelativePoses) -> Tensor:
+def rotation_loss(poses: RelativePoses, total: Total = alone) -> Tensor:
     """Mean geodesic angle in radians; zero without pairs.
 
     pi3 clamps the cosine to 1 - 1e-6, which floors the angle at 0.08 degrees; here it is exact.
     """
     difference = poses.predicted[..., :3, :3].mT @ poses.target[..., :3, :3]
-    return rotation_angle(difference).sum() / max(difference.shape[:2].numel(), 1)
+    pairs = difference.new_full((), difference.shape[:2].numel())
+    return rotation_angle(difference).sum() / total(pairs).clamp_min(1)
 
 
-def translation_loss(poses: RelativePoses, config: LossConfig) -> Tensor:
+def translation_loss(poses: RelativePoses, config: LossConfig, total: Total = alone) -> Tensor:
     """Huber loss of the translations, mean over pairs and coordinates (pi3).
 
     Clips without any valid depth have no scale to compare in and do not count.
@@ -57,18 +59,20 @@ def translation_loss(poses: RelativePoses, config: LossConfig) -> Tensor:
         reduction="none",
         delta=config.translation_huber,
     ).mean(dim=-1)
-    return _masked_mean(error, poses.has_scale.expand_as(error))
+    return _masked_mean(error, poses.has_scale.expand_as(error), total)
 
 
-def translation_direction_loss(poses: RelativePoses, config: LossConfig) -> Tensor:
+def translation_direction_loss(
+    poses: RelativePoses, config: LossConfig, total: Total = alone
+) -> Tensor:
     """Mean of 1 - cos between true and predicted translation, over pairs that have a direction."""
     predicted, target = poses.predicted[..., :3, 3], poses.target[..., :3, 3]
     floor = config.direction_min_length
     length = torch.linalg.vector_norm(target, dim=-1)
     softened = (predicted.square().sum(dim=-1) + floor**2).sqrt()
     cosine = (predicted * target).sum(dim=-1) / (softened * length.clamp_min(floor))
-    return _masked_mean(1 - cosine, length > floor)
+    return _masked_mean(1 - cosine, length > floor, total)
 
 
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)
+def _masked_mean(values: Tensor, mask: Tensor, total: Total) -> Tensor:
+    return torch.where(mask, values, 0.0).sum() / total(mask.sum()).clamp_min(1)

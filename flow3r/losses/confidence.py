@@ -7,6 +7,7 @@ from torch import Tensor
 
 from flow3r.losses.alignment import Target
 from flow3r.losses.config import LossConfig
+from flow3r.losses.reduction import Total, alone
 
 
 def confidence_loss(
@@ -14,6 +15,7 @@ def confidence_loss(
     errors: Tensor,  # [B, N, H, W], of `point_errors`
     target: Target,
     config: LossConfig,
+    total: Total = alone,
 ) -> Tensor:
     """Binary cross-entropy on the valid pixels; the label is errors < config.confidence_error.
 
@@ -24,4 +26,4 @@ def confidence_loss(
     entropy = F.binary_cross_entropy_with_logits(
         logits, label, weight=target.valid, reduction="sum"
     )
-    return entropy / target.count.sum().clamp_min(1)
+    return entropy / total(target.count.sum()).clamp_min(1)

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from flow3r.losses.alignment import Aligned, Target
 from flow3r.losses.config import LossConfig
+from flow3r.losses.reduction import Total, alone
 
 _MIN_SQUARED_AREA = 1e-20
 """Squared length of a cross product below which a cell is degenerate and has no normal."""
@@ -26,7 +27,9 @@ _CORNERS = ((_UPPER, _LEFT), (_UPPER, _RIGHT), (_LOWER, _LEFT), (_LOWER, _RIGHT)
 right-down. The corner's normal is horizontal x vertical."""
 
 
-def normals_loss(prediction: Aligned, target: Target, config: LossConfig) -> Tensor:
+def normals_loss(
+    prediction: Aligned, target: Target, config: LossConfig, total: Total = alone
+) -> Tensor:
     """pi3's normal loss on local points.
 
     Every 2x2 cell has four normals, one per corner, each from the two cell edges that meet there.
@@ -40,9 +43,9 @@ def normals_loss(prediction: Aligned, target: Target, config: LossConfig) -> Ten
     with torch.no_grad():
         edge = _depth_edges(target, config.edge_tolerance)
         usable = torch.where(edge, 0.0, target.valid)
-    total = _AngleSum.apply(prediction.points, target.points, usable, config)
-    cells = batch * frames * (height - 1) * (width - 1)
-    return total / (cells * 4 * max(height, width))
+    angles = _AngleSum.apply(prediction.points, target.points, usable, config)
+    cells = target.count.new_full((), batch * frames * (height - 1) * (width - 1))
+    return angles / (total(cells).clamp_min(1) * (4 * max(height, width)))
 
 
 class _AngleSum(torch.autograd.Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from flow3r.losses.alignment import Aligned, Target
+from flow3r.losses.reduction import Total, alone
 
 
 def point_errors(prediction: Aligned, target: Target) -> Tensor:
@@ -13,6 +14,6 @@ def point_errors(prediction: Aligned, target: Target) -> Tensor:
     return (x + y + z) * (target.weight / 3)
 
 
-def points_loss(errors: Tensor, target: Target) -> Tensor:
+def points_loss(errors: Tensor, target: Target, total: Total = alone) -> Tensor:
     """Mean of `point_errors` over the valid pixels of the batch; zero without any (pi3)."""
-    return errors.sum() / target.count.sum().clamp_min(1)
+    return errors.sum() / total(target.count.sum()).clamp_min(1)

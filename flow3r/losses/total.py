@@ -19,26 +19,28 @@ from flow3r.losses.confidence import confidence_loss
 from flow3r.losses.config import LossConfig
 from flow3r.losses.normals import normals_loss
 from flow3r.losses.points import point_errors, points_loss
+from flow3r.losses.reduction import Total, alone
 from flow3r.model.outputs import Geometry
 
 __all__ = ["LossConfig", "supervised_loss"]
 
 
 def supervised_loss(
-    geometry: Geometry, clips: LabelledClips, config: LossConfig
+    geometry: Geometry, clips: LabelledClips, config: LossConfig, total: Total = alone
 ) -> dict[str, Tensor]:
     """Every 3D loss term, unweighted scalars, and `total`, their weighted sum (without flow).
 
     Keys: points, normals, confidence, camera_rotation, camera_translation,
     camera_translation_direction; a term whose weight is 0 is not computed and has no key. Runs in
-    float32, also inside autocast. Raises ConfigError if the confidence is to be trained but the
-    model predicts none.
+    float32, also inside autocast. Without clips every term is zero, and so are the gradients, of
+    which there are the same as with clips. Raises ConfigError if the confidence is to be trained
+    but the model predicts none.
     """
     with torch.autocast(clips.depth.device.type, enabled=False):
         target = normalised_target(clips, config)
         prediction = aligned_prediction(geometry, target, config)
-        terms = _point_terms(geometry, prediction, target, config)
-        terms |= _camera_terms(prediction, target, config)
+        terms = _point_terms(geometry, prediction, target, config, total)
+        terms |= _camera_terms(prediction, target, config, total)
     weights = {
         "points": config.points_weight,
         "normals": config.normals_weight,
@@ -47,22 +49,22 @@ def supervised_loss(
         "camera_translation": config.translation_weight,
         "camera_translation_direction": config.translation_direction_weight,
     }
-    total = prediction.points.new_zeros(())
+    weighted = prediction.points.new_zeros(())
     for name, value in terms.items():
-        total = total + weights[name] * value
-    return {**terms, "total": total}
+        weighted = weighted + weights[name] * value
+    return {**terms, "total": weighted}
 
 
 def _point_terms(
-    geometry: Geometry, prediction: Aligned, target: Target, config: LossConfig
+    geometry: Geometry, prediction: Aligned, target: Target, config: LossConfig, total: Total
 ) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
     if config.points_weight or config.confidence_weight:
         errors = point_errors(prediction, target)
     if config.points_weight:
-        terms["points"] = points_loss(errors, target)
+        terms["points"] = points_loss(errors, target, total)
     if config.normals_weight:
-        terms["normals"] = normals_loss(prediction, target, config)
+        terms["normals"] = normals_loss(prediction, target, config, total)
     if config.confidence_weight:
         if geometry.confidence is None:
             raise ConfigError(
@@ -70,11 +72,13 @@ def _point_terms(
                 "set it to 0 or give the model its confidence branch"
             )
         logits = at_least_float32(geometry.confidence)
-        terms["confidence"] = confidence_loss(logits, errors, target, config)
+        terms["confidence"] = confidence_loss(logits, errors, target, config, total)
     return terms
 
 
-def _camera_terms(prediction: Aligned, target: Target, config: LossConfig) -> dict[str, Tensor]:
+def _camera_terms(
+    prediction: Aligned, target: Target, config: LossConfig, total: Total
+) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
     weights = (
         config.rotation_weight,
@@ -85,9 +89,9 @@ def _camera_terms(prediction: Aligned, target: Target, config: LossConfig) -> di
         return terms
     poses = relative_poses(prediction, target)
     if config.rotation_weight:
-        terms["camera_rotation"] = rotation_loss(poses)
+        terms["camera_rotation"] = rotation_loss(poses, total)
     if config.translation_weight:
-        terms["camera_translation"] = translation_loss(poses, config)
+        terms["camera_translation"] = translation_loss(poses, config, total)
     if config.translation_direction_weight:
-        terms["camera_translation_direction"] = translation_direction_loss(poses, config)
+        terms["camera_translation_direction"] = translation_direction_loss(poses, config, total)
     return terms
