@@ -101,6 +101,20 @@ def test_bf16_autocast_leaves_flow_in_float32(build, all_pairs, name):
     assert all(g.isfinite().all() for g in gradients)
 
 
+@pytest.mark.parametrize("name", FOUR[1:])
+def test_every_clip_may_have_pairs_of_its_own(build, name):
+    model = build(name)
+    images = torch.rand(2, 3, 3, 32, 48)
+    pairs = torch.tensor([[[0, 1], [2, 0]], [[1, 2], [1, 0]]])
+    flow = model(images, pairs).flow
+    assert flow.target_px.shape == (2, 2, 32, 48, 2)
+    for clip in range(2):
+        alone = model(images[clip : clip + 1], pairs[clip]).flow
+        close = {"rtol": 1e-4, "atol": 1e-3}
+        torch.testing.assert_close(flow.target_px[clip], alone.target_px[0], **close)
+        assert torch.equal(flow.valid[clip], alone.valid[0])
+
+
 @pytest.mark.parametrize("name", FOUR)
 def test_the_study_size_runs_with_one_level(name):
     model = build_model(pi3_study(), FormulationConfig(name), seed=0)
@@ -109,7 +123,13 @@ def test_the_study_size_runs_with_one_level(name):
 
 
 @pytest.mark.parametrize(
-    "pairs", [torch.tensor([[0, 3]]), torch.tensor([0, 1]), torch.tensor([[0.0, 1.0]])]
+    "pairs",
+    [
+        torch.tensor([[0, 3]]),
+        torch.tensor([0, 1]),
+        torch.tensor([[0.0, 1.0]]),
+        torch.tensor([[[0, 1]], [[0, 1]]]),  # for two clips, there is one
+    ],
 )
 def test_bad_pairs_are_refused(build, pairs):
     with pytest.raises(ValueError, match="pairs"):
