@@ -35,6 +35,7 @@ ROOMS = {
     "losses": {"geometry", "model", "data", "teachers"},
     "training": {"geometry", "model", "data", "teachers", "formulations", "losses"},
     "evaluation": {"geometry", "model", "data", "teachers"},
+    "inference": {"geometry", "model", "data", "teachers", "formulations"},
 }
 """The same inside flow3r. Modules directly in flow3r/ (errors, config, ...) are open to every room
 and know none."""
@@ -51,6 +52,10 @@ LAZY_ONLY = {
     "av": ("flow3r/data/video",),
     "cv2": ("flow3r/teachers/", "flow3r/data/video"),
     "timm": ("flow3r/model/",),
+    "PIL": ("flow3r/inference/",),
+    "trimesh": ("flow3r/inference/",),
+    "rerun": ("flow3r/inference/",),
+    "rich": ("experiments/progress.py", "sweeps/"),
     "hydra": ("experiments/compose.py", "sweeps/"),
     "omegaconf": ("experiments/compose.py", "sweeps/"),
     "IPython": ("analysis/display.py",),
