@@ -75,7 +75,7 @@ def _join(where: str, name: str) -> str:
 
 def _tagged_member(union: Any, mapping: Mapping[str, Any], where: str) -> type:
     """The dataclass of a union whose tag the mapping carries."""
-    members = typing.get_args(union)
+    members = [member for member in typing.get_args(union) if member is not type(None)]
     tags = [_literals(member) for member in members]
     [name] = set.intersection(*(set(literals) for literals in tags))
     choices = {tag[name]: member for tag, member in zip(tags, members)}

@@ -1,6 +1,7 @@
 """Strict building of config dataclasses."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -55,3 +56,43 @@ def test_round_trip():
 def test_errors_name_the_place_and_the_choices(change, message):
     with pytest.raises(ConfigError, match=message):
         from_mapping(Outer, {"name": "a", "inner": {"size": 1}} | change)
+
+
+@dataclass(frozen=True)
+class Round:
+    radius: int
+    shape: Literal["round"] = "round"
+
+
+@dataclass(frozen=True)
+class Square:
+    side: int
+    shape: Literal["square"] = "square"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    figure: Round | Square
+    other: Round | Square | None = None
+
+
+def test_a_union_is_told_apart_by_its_tag():
+    built = from_mapping(Drawing, {"figure": {"shape": "square", "side": 2}})
+    assert built == Drawing(Square(2))
+    assert from_mapping(Drawing, to_mapping(built)) == built
+    assert from_mapping(Round | Square, {"shape": "round", "radius": 1}) == Round(1)
+    assert from_mapping(Drawing, {"figure": Round(1), "other": {"radius": 2}}).other == Round(2)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"shape": "oval", "side": 2}, r"figure\.shape='oval' is not valid.*round.*square"),
+        ({"shape": "square", "radius": 2}, r"figure\.radius: unknown setting.*side"),
+        ({"side": 2}, r"figure\.side: unknown setting.*radius"),  # without a tag: the first one
+        ("square", r"figure: expected a mapping"),
+    ],
+)
+def test_errors_in_a_union_name_the_place(mapping, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Drawing, {"figure": mapping})
