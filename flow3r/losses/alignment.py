@@ -42,6 +42,7 @@ class Aligned:
 
     points: Tensor  # [3, B, N, H, W] in camera axes
     world_from_camera: Tensor  # [B, N, 4, 4]
+    factor: Tensor  # [B], from the model's units of length to the target's
 
 
 @torch.no_grad()
@@ -90,6 +91,7 @@ def aligned_prediction(geometry: Geometry, target: Target, config: LossConfig) -
     return Aligned(
         points * factor[:, None, None, None],
         make_transform(pose[..., :3, :3], pose[..., :3, 3] * factor[:, None, None]),
+        factor,
     )
 
 

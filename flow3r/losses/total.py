@@ -20,6 +20,7 @@ from flow3r.losses.config import LossConfig
 from flow3r.losses.normals import normals_loss
 from flow3r.losses.points import point_errors, points_loss
 from flow3r.losses.reduction import Total, alone
+from flow3r.losses.world_points import with_world_as_camera, world_points_loss
 from flow3r.model.outputs import Geometry
 
 __all__ = ["LossConfig", "supervised_loss"]
@@ -30,8 +31,9 @@ def supervised_loss(
 ) -> dict[str, Tensor]:
     """Every 3D loss term, unweighted scalars, and `total`, their weighted sum (without flow).
 
-    Keys: points, normals, confidence, camera_rotation, camera_translation,
-    camera_translation_direction; a term whose weight is 0 is not computed and has no key. Runs in
+    Keys: points, world_points (with the weight of points, where the model has a head for them),
+    normals, confidence, camera_rotation, camera_translation, camera_translation_direction; a term
+    whose weight is 0 is not computed and has no key. Runs in
     float32, also inside autocast. Without clips every term is zero, and so are the gradients, of
     which there are the same as with clips. Raises ConfigError if the confidence is to be trained
     but the model predicts none.
@@ -40,9 +42,12 @@ def supervised_loss(
         target = normalised_target(clips, config)
         prediction = aligned_prediction(geometry, target, config)
         terms = _point_terms(geometry, prediction, target, config, total)
+        if geometry.predicted_points is not None:
+            prediction, target = with_world_as_camera(prediction, target)
         terms |= _camera_terms(prediction, target, config, total)
     weights = {
         "points": config.points_weight,
+        "world_points": config.points_weight,
         "normals": config.normals_weight,
         "confidence": config.confidence_weight,
         "camera_rotation": config.rotation_weight,
@@ -63,6 +68,9 @@ def _point_terms(
         errors = point_errors(prediction, target)
     if config.points_weight:
         terms["points"] = points_loss(errors, target, total)
+        if geometry.predicted_points is not None:
+            world_points = geometry.predicted_points
+            terms["world_points"] = world_points_loss(world_points, prediction, target, total)
     if config.normals_weight:
         terms["normals"] = normals_loss(prediction, target, config, total)
     if config.confidence_weight:
