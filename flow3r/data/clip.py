@@ -70,11 +70,18 @@ def to_device(batch: BatchT, device: torch.device | str) -> BatchT:
     for field in fields(batch):
         value = getattr(batch, field.name)
         if isinstance(value, Tensor):
-            value = value.to(device, non_blocking=True)
+            value = _moved(value, torch.device(device))
         elif isinstance(value, (PairFlow, LabelledClips)):
             value = to_device(value, device)
         moved[field.name] = value
     return type(batch)(**moved)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """To an accelerator through pinned memory: the host does not wait for the copy."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def concatenate(batches: list[LabelledClips]) -> LabelledClips:

@@ -55,6 +55,15 @@ class BatchConfig:
         """Clips per step, the same in every arm."""
         return self.replay + self.labelled + self.flexible
 
+    def check_processes(self, count: int) -> None:
+        """Raise ConfigError where a backward pass has fewer clips than there are processes."""
+        clips = self.clips // self.accumulate
+        require(
+            count <= clips,
+            f"the {clips} clips of a backward pass cannot be dealt to {count} processes; use at "
+            f"most {clips}, or larger batches (batch.replay, batch.labelled, batch.flexible)",
+        )
+
     @property
     def filler_replay(self) -> int:
         """Source clips among the filler."""
@@ -68,15 +77,29 @@ class Part:
     name: str  # the stream's name: replay, labelled, unlabelled, filler-replay, filler-labelled
     pool: str  # source, labelled or unlabelled
     positions: np.ndarray  # into the pool, int64
+    places: np.ndarray  # of these clips within the part of the whole batch, int64
+    size: int  # clips of the part in the whole batch
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of several processes a batch is dealt to, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+
+WHOLE = Share()
 
 
 class BatchPlan:
     """Maps a step to clip positions; stateless, so resuming needs the step number only."""
 
-    def __init__(self, config: BatchConfig, seed: int, sizes: dict[str, int]):
+    def __init__(self, config: BatchConfig, seed: int, sizes: dict[str, int], share: Share = WHOLE):
         """`sizes`: number of clips in the pools `source`, `labelled` and `unlabelled`.
 
-        Raises ConfigError when a pool that the batch draws from is empty.
+        `share`: only these clips of each batch are named. Raises ConfigError when a pool that the
+        batch draws from is empty, or when there are more processes than clips.
         """
         self.config, self.seed, self.sizes = config, seed, sizes
         self._counts = {
@@ -93,14 +116,36 @@ class BatchPlan:
                 count == 0 or sizes[pool] > 0,
                 f"batch.{name}: {count} clips a step are asked of the {pool} pool, which is empty",
             )
+        config.check_processes(share.size)
+        self._places = self._deal(share)
 
     def step(self, step: int) -> tuple[Part, ...]:
         """The parts of optimiser step `step`, counted from 0; empty parts are left out."""
-        return tuple(
-            Part(name, pool, self._draw(name, self.sizes[pool], count, step))
-            for (name, pool), count in self._counts.items()
-            if count
-        )
+        parts = []
+        for (name, pool), count in self._counts.items():
+            if count:
+                drawn, places = self._draw(name, self.sizes[pool], count, step), self._places[name]
+                parts.append(Part(name, pool, drawn[places], places, count))
+        return tuple(parts)
+
+    def _deal(self, share: Share) -> dict[str, np.ndarray]:
+        """The places of one process's clips in every part.
+
+        Clips go round in turn, labelled ones first, separately for each backward pass: processes
+        then differ by one clip at most, in labelled ones and in all of them.
+        """
+        passes = self.config.accumulate
+        labelled = sum(n for (_, pool), n in self._counts.items() if pool != "unlabelled") // passes
+        places, start = {}, 0
+        for (name, pool), count in self._counts.items():
+            clip = np.arange(count)
+            if pool == "unlabelled":
+                turn = labelled + clip % max(count // passes, 1)
+            else:
+                turn = (start + clip) % labelled
+                start += count
+            places[name] = np.flatnonzero(turn % share.size == share.rank)
+        return places
 
     def _draw(self, stream: str, size: int, count: int, step: int) -> np.ndarray:
         """The `step`-th group of `count` from an endless series of shuffled epochs of the pool."""

@@ -43,7 +43,9 @@ class Pool:
         return len(self._index)
 
     def labelled(self, positions: np.ndarray) -> LabelledClips:
-        """Labelled clips in the order of `positions`, which may name several stores."""
+        """Labelled clips in the order of `positions`, which may name several stores, or nothing."""
+        if not len(positions):
+            return self.stores[0].labelled(_EMPTY)
         groups = [
             self.stores[i].labelled(self._index[positions[self._store[positions] == i]])
             for i in np.unique(self._store[positions])

@@ -14,6 +14,7 @@ from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError
 from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
+from flow3r.geometry.camera import size_like
 from flow3r.geometry.flow import rigid_target_px
 from flow3r.geometry.se3 import relative_pose
 from flow3r.model.outputs import Flow, Geometry, Latents
@@ -79,6 +80,6 @@ class Projective(Formulation):
         return intrinsics
 
     def _clamp(self, target_px: Tensor, image_size: tuple[int, int]) -> Tensor:
-        size = target_px.new_tensor([image_size[1], image_size[0]])
+        size = size_like(*image_size, target_px)
         low, high = -self.options.limit * size, (1.0 + self.options.limit) * size
         return target_px.clamp(low, high)

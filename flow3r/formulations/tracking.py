@@ -19,7 +19,7 @@ from torch.nn import functional
 from flow3r.config import require
 from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
-from flow3r.geometry.camera import pixel_grid
+from flow3r.geometry.camera import pixel_grid, size_like
 from flow3r.model.heads import PixelHead
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
@@ -171,6 +171,6 @@ def look_up(volume: Tensor, position: Tensor, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=position.device, dtype=position.dtype)
     window = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), dim=-1)  # [K, K, 2]
     points = position.detach().flatten(0, 1)[:, None, None] + window  # [F*L, K, K, 2]
-    size = points.new_tensor([max(width - 1, 1), max(height - 1, 1)])
+    size = size_like(max(height - 1, 1), max(width - 1, 1), points)
     sampled = functional.grid_sample(volume, 2 * points / size - 1, align_corners=True)
     return sampled.flatten(1).unflatten(0, position.shape[:2])

@@ -26,6 +26,14 @@ def pixel_grid(
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
+def size_like(height: int, width: int, like: Tensor) -> Tensor:
+    """(width, height), [2], filled in on the device of `like`.
+
+    `new_tensor` would copy from the host, which waits until the accelerator has caught up.
+    """
+    return torch.stack([like.new_full((), width), like.new_full((), height)])
+
+
 @full_precision
 def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
     """Depth [..., H, W] and intrinsics [..., 3, 3] to points in camera axes [..., H, W, 3].

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,17 +16,22 @@ def augment(
     seed: int,
     stream: str,
     step: int,
+    places: np.ndarray | None = None,
+    size: int | None = None,
 ) -> Tensor:  # [B, N, 3, H, W] in [0, 1]
     """Permute the colour channels of each clip and scale them; geometry is untouched.
 
-    The draws depend on (seed, stream, step) and the place in the batch only.
+    The draws depend on (seed, stream, step) and the place in the whole batch only; `places` are
+    those of the images, out of `size` (by default the images are the whole batch).
     """
-    clips, frames = images.shape[:2]
+    frames = images.shape[1]
+    clips = len(images) if size is None else size
+    own = slice(None) if places is None else torch.from_numpy(places)
     generator = torch_generator(seed, f"augment/{stream}", step)
     gain = (torch.rand(clips, 1, 3, generator=generator) * 2 - 1) * config.gain
     frame_gain = (torch.rand(clips, frames, 1, generator=generator) * 2 - 1) * config.frame_gain
     if config.channel_permutation:
-        order = torch.rand(clips, 3, generator=generator).argsort(1).to(images.device)
+        order = torch.rand(clips, 3, generator=generator).argsort(1)[own].to(images.device)
         images = images.gather(2, order[:, None, :, None, None].expand_as(images))
-    factor = (gain + frame_gain).exp().to(images.device)
+    factor = (gain + frame_gain).exp()[own].to(images.device)
     return (images * factor[..., None, None]).clamp(0, 1)

@@ -69,7 +69,9 @@ class BatchLoader:
         return replace(clips, images=self._augment(clips.images, part, step))
 
     def _augment(self, images: Tensor, part: Part, step: int) -> Tensor:
-        return augment(images, self.augmentation, self.plan.seed, part.name, step)
+        return augment(
+            images, self.augmentation, self.plan.seed, part.name, step, part.places, part.size
+        )
 
 
 def split(batch: StepBatch, parts: int) -> list[StepBatch]:

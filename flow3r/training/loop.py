@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flow3r.errors import NonFiniteLossError
-from flow3r.training.batches import BatchLoader, StepBatch, split
-from flow3r.training.checkpoint import TrainingState, capture, restore_rng
+from flow3r.training.batches import BatchLoader, split
+from flow3r.training.checkpoint import TrainingState, restore_rng
 from flow3r.training.config import StageConfig, TrainingConfig
+from flow3r.training.distributed import ALONE, Group
+from flow3r.training.parallel import Objective, share_model
 from flow3r.training.schedule import build_optimiser, learning_rate, set_learning_rate
 
 
@@ -30,25 +31,24 @@ class Hooks:
     validate_every: int
 
 
-class Objective(Protocol):
-    """What is trained, and which losses each stage minimises."""
-
-    module: nn.Module
-
-    def prepare(self, stage: StageConfig) -> None:
-        """Free the parameters that the stage trains and freeze the others."""
-
-    def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
-        """Scalar terms; the one named `loss` is minimised."""
-
-
 class Trainer:
-    """Trains one objective. `fit` may be called again with the state it last saved."""
+    """Trains one objective. `fit` may be called again with the state it last saved.
+
+    In a group every process has a trainer, which does the same steps on its share of the batches;
+    `log` and `save` then get what belongs to the whole batch and the whole model in the first
+    process.
+    """
 
     def __init__(
-        self, objective: Objective, loader: BatchLoader, config: TrainingConfig, hooks: Hooks
+        self,
+        objective: Objective,
+        loader: BatchLoader,
+        config: TrainingConfig,
+        hooks: Hooks,
+        group: Group = ALONE,
     ):
-        self.objective, self.loader, self.config, self.hooks = objective, loader, config, hooks
+        self.loader, self.config, self.hooks, self.group = loader, config, hooks, group
+        self.model = share_model(objective, group)
 
     def fit(self, state: TrainingState | None) -> bool:
         """Train from `state` (or from the start); True when complete, False when stopped.
@@ -58,7 +58,7 @@ class Trainer:
         """
         step = 0
         if state is not None:
-            self.objective.module.load_state_dict(state.model)
+            self.model.load(state.model)
             restore_rng(state)
             step = state.step
         pending = None if state is None else state.optimiser
@@ -68,20 +68,18 @@ class Trainer:
             pending = None
             if not complete:
                 return False
-        self.hooks.save(capture(step, self.objective.module, None))
+        self.hooks.save(self.model.state(step, None))
         return True
 
     def _run_stage(
         self, stage: StageConfig, start: int, step: int, optimiser_state: dict | None
     ) -> tuple[int, bool]:
         end = start + stage.steps
-        module = self.objective.module
-        self.objective.prepare(stage)
-        if not any(p.requires_grad for p in module.parameters()):
+        if not self.model.prepare(stage):
             return end, True  # e.g. the flow-head stage of a formulation without a head
-        optimiser = build_optimiser(module, self.config.optimiser)
+        optimiser = build_optimiser(self.model.module, self.config.optimiser)
         if optimiser_state is not None:
-            optimiser.load_state_dict(optimiser_state)
+            self.model.load_optimiser(optimiser, optimiser_state)
         finite = torch.ones((), dtype=torch.bool, device=self.loader.device)
         while step < end:
             lr = learning_rate(step - start, stage, self.config.optimiser.final_lr_share)
@@ -95,10 +93,10 @@ class Trainer:
             if step % self.hooks.validate_every == 0:
                 self._check_finite(finite, step, stage)
                 self.hooks.validate(step, stage.name)
-            stopping = self.hooks.should_stop()
-            if stopping or self.hooks.save_due():
+            stopping, due = self.group.any(self.hooks.should_stop(), self.hooks.save_due())
+            if stopping or due:
                 self._check_finite(finite, step, stage)
-                self.hooks.save(capture(step, module, optimiser if step < end else None))
+                self.hooks.save(self.model.state(step, optimiser if step < end else None))
             if stopping:
                 return step, False
         self._check_finite(finite, step, stage)
@@ -111,25 +109,29 @@ class Trainer:
         optimiser.zero_grad(set_to_none=True)
         parts = split(batch, self.loader.plan.config.accumulate)
         collected: dict[str, Tensor] = {}
-        for part in parts:
-            terms = self.objective.losses(stage, part, step)
-            (terms["loss"] / len(parts)).backward()
+        for number, part in enumerate(parts, 1):
+            with self.model.backward_pass(last=number == len(parts)):
+                terms = self.model.losses(stage, part, step)
+                (terms["loss"] / len(parts)).backward()
             for name, value in terms.items():
                 collected[name] = collected.get(name, 0) + value.detach() / len(parts)
         trainable = [p for group in optimiser.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(trainable, self.config.optimiser.clip_norm)
+        norm = self.model.clip(trainable, self.config.optimiser.clip_norm)
         optimiser.step()
-        return {**collected, "gradient_norm": norm.detach()}
+        return {**collected, "gradient_norm": norm}
 
     def _log(
         self, terms: dict[str, Tensor], lr: float, finite: Tensor, step: int, stage: StageConfig
     ) -> None:
-        values = {f"train/{name}": float(value) for name, value in terms.items()}
-        self.hooks.log(step, stage.name, {**values, "train/lr": lr})
+        norm = terms.pop("gradient_norm")  # already that of the whole batch
+        whole = self.group.total(torch.stack(list(terms.values())))
+        values = dict(zip([*terms, "gradient_norm"], [*whole.tolist(), float(norm)]))
+        metrics = {f"train/{name}": value for name, value in values.items()}
+        self.hooks.log(step, stage.name, {**metrics, "train/lr": lr})
         self._check_finite(finite, step, stage)
 
     def _check_finite(self, finite: Tensor, step: int, stage: StageConfig) -> None:
-        if not bool(finite):
+        if bool(self.group.total((~finite).float())):
             raise NonFiniteLossError(
                 f"the loss became non-finite in stage {stage.name!r}, at or shortly before step "
                 f"{step}; the last checkpoint is intact (lower training lr or flow_weight?)"

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from flow3r.data.mixing import BatchConfig, BatchPlan
+from flow3r.data.mixing import WHOLE, BatchConfig, BatchPlan, Share
 from flow3r.data.pool import Pool
 from flow3r.formulations.assembled import build_model
 from flow3r.formulations.registry import FormulationConfig
@@ -43,17 +43,25 @@ def training_config():
 
 @pytest.fixture
 def make_loader(make_store):
-    """A function: seed, whether there are unlabelled clips, accumulate -> a batch loader."""
+    """A function: seed, whether there are unlabelled clips, accumulate, a process' share of the
+    batches, their composition -> a batch loader.
+    """
     stores = {"source": make_store("source", 5, 1), "target": make_store("target", 6, 2)}
 
-    def make(seed: int = 0, unlabelled: bool = True, accumulate: int = 1) -> BatchLoader:
+    def make(
+        seed: int = 0,
+        unlabelled: bool = True,
+        accumulate: int = 1,
+        share: Share = WHOLE,
+        batch: BatchConfig | None = None,
+    ) -> BatchLoader:
         pools = {
             "source": Pool.whole([stores["source"]]),
             "labelled": Pool.nested(stores["target"], 3, "labelled"),
             "unlabelled": Pool.whole([stores["target"]]) if unlabelled else Pool([], []),
         }
-        config = BatchConfig(2, 2, 2, accumulate=accumulate)
-        plan = BatchPlan(config, seed, {name: len(pool) for name, pool in pools.items()})
+        config = batch or BatchConfig(2, 2, 2, accumulate=accumulate)
+        plan = BatchPlan(config, seed, {name: len(pool) for name, pool in pools.items()}, share)
         return BatchLoader(plan, pools, AugmentationConfig(), "cpu")
 
     return make

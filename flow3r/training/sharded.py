@@ -1,0 +1,103 @@
+"""A model too large for one device: every process holds a part of it (FSDP2)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from flow3r.model.blocks import Block
+from flow3r.training.checkpoint import TrainingState
+from flow3r.training.config import StageConfig
+from flow3r.training.distributed import Group
+from flow3r.training.parallel import Alone, Objective
+
+
+class Parts(Alone):
+    """Every process holds a part of each parameter, its gradient and its optimiser state (FSDP2).
+
+    Transformer blocks are gathered one at a time, the rest with the root.
+    """
+
+    def __init__(self, objective: Objective, group: Group) -> None:
+        super().__init__(objective)
+        self.rank = group.rank
+        device = next(objective.module.parameters()).device
+        mesh = dist.init_device_mesh(device.type, (group.size,))
+        units = [m for m in objective.module.modules() if isinstance(m, Block)]
+        for unit in (*units, objective.module):
+            fully_shard(unit, mesh=mesh).set_gradient_divide_factor(1.0)
+
+    def prepare(self, stage: StageConfig) -> bool:
+        for unit in self.module.modules():
+            if isinstance(unit, FSDPModule):
+                unit.reshard()  # after validation the root's parameters are still gathered
+        return super().prepare(stage)
+
+    def backward_pass(self, last: bool) -> contextlib.AbstractContextManager:
+        self.module.set_requires_gradient_sync(last)
+        return contextlib.nullcontext()
+
+    def clip(self, parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+        return super().clip(parameters, limit).full_tensor()
+
+    def state(self, step: int, optimiser: torch.optim.Optimizer | None) -> TrainingState:
+        parts = super().state(step, optimiser)
+        keep = self.rank == 0
+        return TrainingState(
+            step=parts.step,
+            model=_gathered(parts.model, keep),
+            optimiser=None if optimiser is None else _gathered(parts.optimiser, keep),
+            rng=parts.rng,
+            cuda_rng=parts.cuda_rng,
+        )
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        own = self.module.state_dict()
+        self.module.load_state_dict(
+            {name: _part(value, own[name]) for name, value in weights.items()}
+        )
+
+    def load_optimiser(self, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        parts = {
+            index: {
+                name: _part(value, parameters[index]) if value.ndim else value
+                for name, value in values.items()
+            }
+            for index, values in state["state"].items()
+        }
+        optimiser.load_state_dict({**state, "state": parts})
+
+    def whole(self, build: Callable[[], nn.Module]) -> nn.Module:
+        weights = _gathered(self.module.state_dict(), keep=self.rank == 0)
+        if self.rank:
+            return self.module
+        module = build()
+        module.load_state_dict(weights)
+        return module
+
+
+def _gathered(value: Any, keep: bool) -> Any:
+    """Parts replaced by whole tensors on the CPU, one at a time; by nothing unless `keep`."""
+    if isinstance(value, dict):
+        return {name: _gathered(v, keep) for name, v in value.items()}
+    if isinstance(value, DTensor):
+        whole = value.full_tensor()
+        return whole.cpu() if keep else torch.empty(0)
+    return value
+
+
+def _part(whole: Tensor, like: Tensor) -> Tensor:
+    """This process' part of a whole tensor that every process has read."""
+    if not isinstance(like, DTensor):
+        return whole
+    return distribute_tensor(
+        whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None
+    )
