@@ -93,7 +93,20 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
         raise ConfigError(
             f"sweep={name} is not laid out for profile={profile}; it has {sorted(profiles)}"
         )
-    return _with_scaling_arms({"name": name, **sweep, **profiles.get(profile, {})})
+    merged = {"name": name, **sweep, **profiles.get(profile, {})}
+    return _with_scaling_arms(_with_model_size(merged))
+
+
+def _with_model_size(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The profile's `model_size` in place of {model_size} in the overrides of the arms."""
+    size = sweep.pop("model_size", None)
+    if size is None:
+        return sweep
+    arms = {
+        name: {**arm, "overrides": [o.replace("{model_size}", size) for o in arm["overrides"]]}
+        for name, arm in sweep["arms"].items()
+    }
+    return {**sweep, "arms": arms}
 
 
 def _with_scaling_arms(sweep: dict[str, Any]) -> dict[str, Any]:

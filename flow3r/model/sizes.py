@@ -20,6 +20,9 @@ class LatentSizes:
     """Channels of the geometry and camera latents."""
     levels: int
     """Number of geometry and of camera latents."""
+    head_width: int
+    """The width of one block, which the sizes of a flow head go by. VGGT's latents are two blocks'
+    outputs side by side, pi3's are one's."""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,7 @@ class Pi3Config:
             patch_width=2 * self.decoder.width,
             width=self.tasks.width,
             levels=len(self.tasks.levels),
+            head_width=self.tasks.width,
         )
 
 

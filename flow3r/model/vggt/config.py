@@ -130,7 +130,11 @@ class VggtConfig:
         """Every latent is [per-frame | global]: twice the aggregator's width."""
         width = 2 * self.aggregator.width
         return LatentSizes(
-            patch_size=self.patch_size, patch_width=width, width=width, levels=len(self.levels)
+            patch_size=self.patch_size,
+            patch_width=width,
+            width=width,
+            levels=len(self.levels),
+            head_width=self.aggregator.width,
         )
 
 
