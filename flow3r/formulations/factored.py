@@ -8,6 +8,7 @@ of its camera, which is what factors flow into scene and motion.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import register
 from flow3r.geometry.camera import pixel_grid
 from flow3r.geometry.flow import ndc_from_px, px_from_ndc
-from flow3r.model.dpt import RESIZE_FACTORS, DptHead, DptSizes
+from flow3r.model.dpt import RESIZE_FACTORS, DptHead, DptSizes, at_once
 from flow3r.model.outputs import Flow, Geometry, Latents
 from flow3r.model.precision import full_precision
 from flow3r.model.sizes import LatentSizes
@@ -27,7 +28,7 @@ from flow3r.model.sizes import LatentSizes
 
 @dataclass(frozen=True)
 class FactoredConfig:
-    """Sizes relative to the latents' width; the defaults are the released proportions."""
+    """Sizes relative to the width of a block; the defaults are the released proportions."""
 
     mlp_ratio: float = 2.0
     feature_ratio: float = 0.25
@@ -61,7 +62,10 @@ class FactoredConfig:
 class FactoredHead(DptHead):
     """The released `flow_head`, parameter for parameter (68 tensors at paper size)."""
 
-    def __init__(self, options: FactoredConfig, width: int, levels: int) -> None:
+    def __init__(
+        self, options: FactoredConfig, width: int, levels: int, latent_width: int | None = None
+    ) -> None:
+        """`latent_width`: channels of the latents, where they are not `width`."""
         ratios = options.channel_ratios[:levels]
         super().__init__(
             DptSizes(
@@ -75,7 +79,7 @@ class FactoredHead(DptHead):
         )
         inner = round(options.mlp_ratio * width)
         self.mlp = nn.Sequential(
-            nn.Linear(3 * width, inner),
+            nn.Linear(3 * (latent_width or width), inner),
             nn.ReLU(),
             nn.Linear(inner, inner),
             nn.ReLU(),
@@ -83,19 +87,39 @@ class FactoredHead(DptHead):
         )
         self.norm = nn.LayerNorm(width)
 
+    def maps(
+        self,
+        camera: Sequence[Tensor],
+        geometry: Sequence[Tensor],
+        pairs: Tensor,
+        grid: tuple[int, int],
+        image_size: tuple[int, int],
+    ) -> Tensor:
+        """Latents [B, N, L, C] of every level and pairs [(B,) P, 2] -> [B*P, 2, H, W]."""
+        fused = [self.fuse(*level, pairs).flatten(0, 1) for level in zip(camera, geometry)]
+        return self(fused, grid, image_size)
+
     def fuse(self, camera: Tensor, geometry: Tensor, pairs: Tensor) -> Tensor:
         """Latents [B, N, L, C] of one level and pairs [(B,) P, 2] -> fused tokens [B, P, L, C].
 
         The first layer acts on a concatenation, so its products with the source's and the target's
-        latents are computed once per frame and added per pair.
+        latents are computed once per frame and added per pair. Without gradients some pairs at a
+        time, so that the hidden layers stay in a CPU's cache.
         """
-        source, target = pairs.unbind(-1)
         of_camera, of_target, of_geometry = self.mlp[0].weight.chunk(3, dim=1)
         local = functional.linear(camera, of_camera, self.mlp[0].bias)
         local = local + functional.linear(geometry, of_geometry)  # [B, N, L, M]
         pooled = functional.linear(camera.mean(dim=2), of_target)  # [B, N, M]
-        hidden = frames_of(local, source) + frames_of(pooled, target)[:, :, None]
-        return self.norm(self.mlp[1:](hidden))
+        step = at_once(pairs.shape[-2], local[:, 0])
+        parts = [self._fuse(local, pooled, part) for part in pairs.split(step, dim=-2)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _fuse(self, local: Tensor, pooled: Tensor, pairs: Tensor) -> Tensor:
+        source, target = pairs.unbind(-1)
+        hidden = frames_of(local, source)
+        hidden += frames_of(pooled, target)[:, :, None]
+        hidden = self.mlp[2](hidden.relu_())
+        return self.norm(self.mlp[4](hidden.relu_()))
 
 
 @register(FactoredConfig)
@@ -109,18 +133,16 @@ class Factored(Formulation):
     def __init__(self, options: FactoredConfig, sizes: LatentSizes) -> None:
         super().__init__()
         self.options = options
-        self.head = FactoredHead(options, sizes.width, sizes.levels)
+        self.head = FactoredHead(options, sizes.head_width, sizes.levels, sizes.width)
 
     def forward(
         self, latents: Latents, geometry: Geometry, pairs: Tensor, intrinsics: Tensor | None
     ) -> Flow:
         """Flow of all pairs, in float32; valid everywhere."""
         with full_precision(latents.patches):
-            fused = [
-                self.head.fuse(camera.float(), points.float(), pairs).flatten(0, 1)
-                for camera, points in zip(latents.camera, latents.geometry)
-            ]
-            maps = self.head(fused, latents.grid, latents.image_size)  # [B*P, 2, H, W]
+            camera = [level.float() for level in latents.camera]
+            points = [level.float() for level in latents.geometry]
+            maps = self.head.maps(camera, points, pairs, latents.grid, latents.image_size)
         ndc = maps.permute(0, 2, 3, 1).unflatten(0, (-1, pairs.shape[-2]))
         if self.options.identity_ramp:
             ndc = ndc + _identity(latents.image_size, ndc)

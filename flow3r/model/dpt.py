@@ -10,13 +10,19 @@ fewer levels and a ladder of its own. Two quirks are kept on purpose:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flow3r.model.folding import FEWEST_CHANNELS, fold, folding_pays
+
+CACHE_BYTES = 32 * 2**20
+"""About the last-level cache of a CPU: more at once would go through main memory at every step."""
+DEVICE_BYTES = 2**30
+"""Elsewhere: enough to fill an accelerator."""
 EMBEDDING_GAIN = 0.1
 EMBEDDING_BASE = 100.0
 
@@ -39,11 +45,15 @@ class ResidualConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.relu(x)
-        return x + self.conv2(functional.relu(self.conv1(x)))
+        return self.conv2(self.conv1(x).relu_()).add_(x)
 
 
 class FusionBlock(nn.Module):
-    """RefineNet fusion: add the lateral map, refine, enlarge, 1x1 convolution."""
+    """RefineNet fusion: add the lateral map, refine, enlarge, 1x1 convolution.
+
+    A 1x1 convolution and a bilinear enlargement may change places, and the convolution is four
+    times cheaper before it.
+    """
 
     def __init__(self, features: int, lateral: bool) -> None:
         super().__init__()
@@ -54,7 +64,10 @@ class FusionBlock(nn.Module):
     def forward(self, x: Tensor, lateral: Tensor | None, size: tuple[int, int]) -> Tensor:
         if self.resConfUnit1 is not None:
             x = x + self.resConfUnit1(lateral)
-        return self.out_conv(_enlarge(self.resConfUnit2(x), size))
+        x = self.resConfUnit2(x)
+        if self.out_conv.in_channels < FEWEST_CHANNELS:
+            return self.out_conv(_enlarge(x, size))
+        return _enlarge(self.out_conv(x), size)
 
 
 @dataclass(frozen=True)
@@ -101,10 +114,25 @@ class DptHead(nn.Module):
     def forward(
         self, levels: Sequence[Tensor], grid: tuple[int, int], image_size: tuple[int, int]
     ) -> Tensor:
-        """Tokens [F, h*w, C] of every level -> [F, outputs, H, W]."""
-        pyramid = [
-            self._lateral(index, tokens, grid, image_size) for index, tokens in enumerate(levels)
+        """Tokens [F, h*w, C] of every level -> [F, outputs, H, W].
+
+        Without gradients a few maps at a time: what lies between is many times as large as tokens
+        and result, and stays in a CPU's cache.
+        """
+        count = levels[0].shape[0]
+        laterals = [self._lateral(index, count, grid, image_size) for index in range(len(levels))]
+        channels = self.scratch.output_conv1.out_channels
+        coordinates = _coordinates(channels, image_size, image_size, levels[0].device)
+        step = at_once(count, coordinates)
+        parts = zip(*(tokens.split(step) for tokens in levels))
+        maps = [
+            self._decode([lateral(t) for lateral, t in zip(laterals, part)], coordinates)
+            for part in parts
         ]
+        return maps[0] if len(maps) == 1 else torch.cat(maps)
+
+    def _decode(self, pyramid: Sequence[Tensor], coordinates: Tensor) -> Tensor:
+        """Laterals of every level and the embedding of the pixels -> [F, outputs, H, W]."""
         fused = None
         for index in reversed(range(len(pyramid))):
             x = pyramid[index] if fused is None else fused
@@ -114,16 +142,26 @@ class DptHead(nn.Module):
             else:
                 size = tuple(2 * side for side in x.shape[-2:])
             fused = self.scratch.get_submodule(f"refinenet{index + 1}")(x, lateral, size)
-        out = _enlarge(self.scratch.output_conv1(fused), image_size)
-        return self.scratch.output_conv2(_add_coordinates(out, image_size))
+        out = _enlarge(self.scratch.output_conv1(fused), tuple(coordinates.shape[-2:]))
+        last = self.scratch.output_conv2
+        return last[2](last[0](out.add_(coordinates)).relu_())
 
     def _lateral(
-        self, index: int, tokens: Tensor, grid: tuple[int, int], image_size: tuple[int, int]
-    ) -> Tensor:
-        maps = tokens.transpose(1, 2).unflatten(2, grid)
-        maps = _add_coordinates(self.projects[index](maps), image_size)
-        maps = self.resize_layers[index](maps)
-        return self.scratch.get_submodule(f"layer{index + 1}_rn")(maps)
+        self, index: int, count: int, grid: tuple[int, int], image_size: tuple[int, int]
+    ) -> Callable[[Tensor], Tensor]:
+        """A function: tokens [f, h*w, C] of a level -> its lateral map [f, features, ., .].
+
+        `count`: how many token maps it is going to be used for.
+        """
+        project, enlarge = self.projects[index], self.resize_layers[index]
+        lateral = self.scratch.get_submodule(f"layer{index + 1}_rn")
+        device = project.weight.device
+        coordinates = _coordinates(project.out_channels, grid, image_size, device)
+        folds = folding_pays(enlarge, lateral, count * grid[0] * grid[1])
+        resize = fold(enlarge, lateral) if folds else lambda maps: lateral(enlarge(maps))
+        return lambda tokens: resize(
+            project(tokens.transpose(1, 2).unflatten(2, grid)).add_(coordinates)
+        )
 
 
 def coordinate_embedding(
@@ -144,14 +182,24 @@ def coordinate_embedding(
     omega = EMBEDDING_BASE ** -(torch.arange(quarter, **options) / quarter)
     x = torch.linspace(-x_limit, x_limit, width, **options)[None, None, :] * omega[:, None, None]
     y = torch.linspace(-y_limit, y_limit, height, **options)[None, :, None] * omega[:, None, None]
-    parts = [x.sin(), x.cos(), y.sin(), y.cos()]
-    return torch.cat([part.expand(quarter, height, width) for part in parts]).float()
+    parts = [part.float() for part in (x.sin(), x.cos(), y.sin(), y.cos())]
+    return torch.cat([part.expand(quarter, height, width) for part in parts])
 
 
-def _add_coordinates(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
-    size = (maps.shape[-2], maps.shape[-1])
-    embedding = coordinate_embedding(maps.shape[1], size, image_size, maps.device)
-    return maps + EMBEDDING_GAIN * embedding
+def _coordinates(
+    channels: int, size: tuple[int, int], image_size: tuple[int, int], device: torch.device
+) -> Tensor:
+    return EMBEDDING_GAIN * coordinate_embedding(channels, size, image_size, device)
+
+
+def at_once(count: int, largest: Tensor) -> int:
+    """How many of `count` independent parts to compute together; `largest` is as large as the
+    largest thing that one part leaves behind. All of them if gradients will need what they leave.
+    """
+    if torch.is_grad_enabled():
+        return max(1, count)
+    budget = CACHE_BYTES if largest.device.type == "cpu" else DEVICE_BYTES
+    return max(1, budget // (largest.numel() * largest.element_size()))
 
 
 def _enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:

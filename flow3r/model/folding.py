@@ -37,7 +37,8 @@ def folding_pays(enlarge: nn.Module, lateral: nn.Conv2d, tokens: int) -> bool:
     if not isinstance(enlarge, nn.ConvTranspose2d) or enlarge.in_channels < FEWEST_CHANNELS:
         return False
     side = enlarge.stride[0]
-    first, last = enlarge.in_channels * enlarge.out_channels, lateral.weight[:, :, 0, 0].numel()
+    first = enlarge.in_channels * enlarge.out_channels
+    last = lateral.in_channels * lateral.out_channels
     apart = side**2 * (first + 9 * last)  # per token
     together = (side + 2) ** 2 * enlarge.in_channels * lateral.out_channels
     folding = 9 * side**2 * first * lateral.out_channels

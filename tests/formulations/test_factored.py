@@ -1,8 +1,13 @@
 """The factored head: the split first layer, what it reads, its convention."""
 
+import pytest
 import torch
 
+from experiments.benchmarks.references import concatenating_fuse, concatenating_head
+from flow3r.formulations.factored import FactoredConfig, FactoredHead
 from flow3r.geometry.camera import pixel_grid
+from flow3r.model import dpt
+from flow3r.model.folding import folding_pays
 from flow3r.model.outputs import Geometry, Latents
 
 
@@ -19,39 +24,79 @@ def no_geometry():
     return Geometry(None, None, None)
 
 
-def naive_fuse(head, camera, geometry, pairs):
-    """The released code: concatenate for every pair, then the MLP."""
-    fused = []
-    for source, target in pairs.tolist():
-        pooled = camera[:, target].mean(dim=1, keepdim=True).expand_as(camera[:, target])
-        joined = torch.cat([camera[:, source], pooled, geometry[:, source]], dim=-1)
-        fused.append(head.norm(head.mlp(joined)))
-    return torch.stack(fused, dim=1)
+def relative_error(ours, reference):
+    return float((ours - reference).norm() / reference.norm())
 
 
-def test_the_split_layer_equals_the_concatenation_with_gradients(build, all_pairs):
+def values_and_gradients(function, inputs, parameters):
+    """The output and the gradients of a weighted sum of it."""
+    output = function(*inputs)
+    weight = torch.randn(output.shape, generator=torch.Generator().manual_seed(1)).to(output)
+    wanted = [*(t for value in inputs for t in value), *parameters]
+    return output.detach(), torch.autograd.grad((output * weight).sum(), wanted)
+
+
+@pytest.mark.parametrize("own_pairs", [False, True])
+def test_the_split_layer_equals_the_concatenation_with_gradients(build, all_pairs, own_pairs):
     head = build("flow-factored").formulation.head
-    camera = torch.randn(2, 3, 24, 16, requires_grad=True)
-    geometry = torch.randn(2, 3, 24, 16, requires_grad=True)
-    ours, slow = (f(camera, geometry, all_pairs) for f in (head.fuse, naive_of(head)))
-    torch.testing.assert_close(ours, slow, rtol=1e-5, atol=1e-5)
-    weight = torch.randn_like(ours)
-    wanted = [camera, geometry, *head.mlp.parameters(), *head.norm.parameters()]
-    a = torch.autograd.grad((ours * weight).sum(), wanted)
-    b = torch.autograd.grad((slow * weight).sum(), wanted)
-    for first, second in zip(a, b):
-        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
+    pairs = torch.stack([all_pairs, all_pairs.flip(0)]) if own_pairs else all_pairs
+    inputs = [[torch.randn(2, 3, 24, 16, requires_grad=True)] for _ in range(2)]
+    parameters = [*head.mlp.parameters(), *head.norm.parameters()]
+
+    def fast(camera, geometry):
+        return head.fuse(camera[0], geometry[0], pairs)
+
+    def plain(camera, geometry):
+        return concatenating_fuse(head, camera[0], geometry[0], pairs)
+
+    ours, slow = (values_and_gradients(f, inputs, parameters) for f in (fast, plain))
+    assert relative_error(ours[0], slow[0]) < 1e-5
+    assert all(relative_error(a, b) < 1e-5 for a, b in zip(ours[1], slow[1]))
 
 
-def naive_of(head):
-    return lambda camera, geometry, pairs: naive_fuse(head, camera, geometry, pairs)
+@pytest.mark.parametrize("width", [16, 256])
+def test_the_whole_head_equals_the_released_operations_with_gradients(all_pairs, width):
+    """256 channels are enough for the reordered and folded convolutions, 16 are not."""
+    head = FactoredHead(FactoredConfig(), width, levels=4).double()
+    layers = list(zip(head.resize_layers[:2], (head.scratch.layer1_rn, head.scratch.layer2_rn)))
+    tokens = 2 * len(all_pairs) * 12
+    assert [folding_pays(*pair, tokens) for pair in layers] == [width == 256, False]
+    inputs = [
+        [torch.randn(2, 3, 12, width, dtype=torch.float64, requires_grad=True) for _ in range(4)]
+        for _ in range(2)
+    ]
+
+    def slow(camera, geometry):
+        return concatenating_head(head, camera, geometry, all_pairs, (3, 4), (24, 32))
+
+    def fast(camera, geometry):
+        return head.maps(camera, geometry, all_pairs, (3, 4), (24, 32))
+
+    expected = values_and_gradients(slow, inputs, head.parameters())
+    actual = values_and_gradients(fast, inputs, head.parameters())
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_without_gradients_pairs_go_a_few_at_a_time_to_the_same_flow(all_pairs, monkeypatch):
+    head = FactoredHead(FactoredConfig(), 16, levels=4)
+    inputs = [[torch.randn(2, 3, 12, 16) for _ in range(4)] for _ in range(2)]
+    at_once = head.maps(*inputs, all_pairs, (3, 4), (24, 32)).detach()
+    pairs_fused, maps_decoded = [], []
+    head.mlp[4].register_forward_hook(lambda *a: pairs_fused.append(a[2].shape[1]))
+    head.scratch.output_conv1.register_forward_hook(lambda *a: maps_decoded.append(len(a[2])))
+    monkeypatch.setattr(dpt, "CACHE_BYTES", 13_000)
+    with torch.no_grad():
+        few = head.maps(*inputs, all_pairs, (3, 4), (24, 32))
+    assert relative_error(few, at_once) < 1e-5
+    assert pairs_fused == 4 * [4, 2]
+    assert maps_decoded == 12 * [1]
 
 
 def test_reads_the_target_only_through_the_mean_of_its_camera_latents(build):
-    factored = build("flow-factored").formulation
+    formulation = build("flow-factored").formulation
     latents = random_latents()
     pair = torch.tensor([[0, 2]])
-    flow = factored(latents, no_geometry(), pair, None)
+    flow = formulation(latents, no_geometry(), pair, None)
     flow.target_px.square().mean().backward()
     for level in latents.geometry:
         assert level.grad[:, 0].abs().sum() > 0
@@ -83,12 +128,12 @@ def shuffle_patches(frame):
 
 
 def test_the_three_published_invariances(build):
-    factored = build("flow-factored").formulation
+    formulation = build("flow-factored").formulation
     latents = random_latents()
     pair = torch.tensor([[0, 2]])
 
     def flow(values):
-        return factored(values, no_geometry(), pair, None).target_px
+        return formulation(values, no_geometry(), pair, None).target_px
 
     reference = flow(latents)
     same = {"rtol": 0, "atol": 1e-4}
@@ -101,11 +146,11 @@ def test_the_three_published_invariances(build):
 
 
 def test_pairs_are_independent_and_in_order(build, all_pairs):
-    factored = build("flow-factored").formulation
+    formulation = build("flow-factored").formulation
     latents = random_latents()
-    together = factored(latents, no_geometry(), all_pairs, None).target_px
+    together = formulation(latents, no_geometry(), all_pairs, None).target_px
     for index, pair in enumerate(all_pairs):
-        alone = factored(latents, no_geometry(), pair[None], None).target_px
+        alone = formulation(latents, no_geometry(), pair[None], None).target_px
         torch.testing.assert_close(together[:, index], alone[:, 0], rtol=1e-4, atol=1e-3)
 
 

@@ -1,0 +1,1 @@
+"""What `experiments/benchmark.py` measures: one module per case, and the slow references."""
