@@ -4,49 +4,35 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.plan import Plan, read_plan
+from analysis import record_cache
+from analysis.consistency import check_identities, check_repeats, mixtures, refuse_mixtures
+from analysis.plan import Plan, plan_path, read_plan
+from analysis.runfiles import RunFiles, read_run
+from analysis.scores import Cube, Layout, Matrix, Scored, build_cube
+from analysis.tidy import tidy_scores
 from flow3r.errors import DataError
-from flow3r.files import read_json
 
+PLAN_COLUMNS = ("run_id", "arm", "formulation", "seed", "unlabelled_clips", "labelled_clips",
+                "yardstick")  # fmt: skip
 RUN_COLUMNS = (
-    "run_id", "arm", "formulation", "seed", "unlabelled_clips", "labelled_clips", "yardstick",
-    "state", "reason", "attempts", "finished", "step", "total_steps", "clips_per_step",
+    *PLAN_COLUMNS, "state", "reason", "attempts", "finished", "step", "total_steps",
+    "clips_per_step", "clips_seen", "labelled_seen", "unlabelled_seen", "label_epochs",
     "initialisation", "pretrained_heads", "train_seconds", "seconds", "parameters",
-    "peak_memory_bytes", "git_commit", "git_dirty", "device", "torch",
+    "peak_memory_bytes", "train_flops", "energy_joules", "git_commit", "git_dirty", "device",
+    "torch",
 )  # fmt: skip
 COST_COLUMNS = (
-    "run_id", "arm", "formulation", "seed", "unlabelled_clips", "labelled_clips", "yardstick",
-    "train_seconds", "seconds", "parameters", "peak_memory_bytes",
+    *PLAN_COLUMNS, "clips_seen", "train_seconds", "seconds", "parameters", "peak_memory_bytes",
 )  # fmt: skip
-BATCH_PARTS = ("replay", "labelled", "flexible")  # of a run's spec: the clips of one step
-SCORE_COLUMNS = ("run_id", "benchmark", "scene", "metric", "value")
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """values [S, K]: scores of one arm by seed and scene, both sorted; NaN where undefined."""
-
-    seeds: list[int]
-    scenes: list[str]
-    values: np.ndarray
-
-    def at(self, seeds: list[int], scenes: list[str]) -> np.ndarray:
-        """The part of the matrix at these of its seeds and scenes, in that order."""
-        if seeds == self.seeds and scenes == self.scenes:
-            return self.values
-        rows = {seed: i for i, seed in enumerate(self.seeds)}
-        columns = {scene: i for i, scene in enumerate(self.scenes)}
-        chosen = np.ix_([rows[seed] for seed in seeds], [columns[scene] for scene in scenes])
-        return self.values[chosen]
 
 
 @dataclass(frozen=True)
@@ -54,16 +40,20 @@ class Records:
     """All that is known of a sweep.
 
     runs: one row per planned run (RUN_COLUMNS; `finished` = done and evaluated).
-    scores: one row per finished run x benchmark x scene x metric, with the columns of the run's
-        arm, formulation, seed, clip counts, train_seconds, parameters and peak memory.
+    cubes: benchmark -> the scores of the finished runs.
     chance: benchmark, metric, value: the score of the best constant prediction.
+    covariates: benchmark, scene, covariate, value: properties of the scenes, where recorded.
+    mixed: what differs between the runs though no arm asks for it; empty unless it was allowed.
     """
 
     output_dir: Path
     plan: Plan
     runs: pd.DataFrame
-    scores: pd.DataFrame
+    cubes: Mapping[str, Cube]
     chance: pd.DataFrame
+    covariates: pd.DataFrame
+    mixed: tuple[str, ...] = ()
+    _matrices: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -72,45 +62,94 @@ class Records:
 
     def benchmarks(self) -> list[str]:
         """The benchmarks with scores, `static` and `dynamic` first."""
-        found = set(self.scores["benchmark"].unique())
-        known = [name for name in ("static", "dynamic") if name in found]
-        return known + sorted(found - set(known))
+        known = [name for name in ("static", "dynamic") if name in self.cubes]
+        return known + sorted(set(self.cubes) - set(known))
 
     def metrics(self, benchmark: str) -> list[str]:
         """The metrics with scores on a benchmark, in alphabetical order."""
-        return sorted({name for _, found, name in self.matrices if found == benchmark})
+        cube = self.cubes[benchmark]
+        defined = ~np.isnan(cube.values).all(axis=(0, 1))
+        return [name for name, there in zip(cube.metrics, defined) if there]
+
+    def seeds(self, arm: str) -> dict[int, str]:
+        """seed -> run id of the arm's finished runs."""
+        return self._finished_seeds.get(arm, {})
+
+    def matrix(self, arm: str, benchmark: str, metric: str) -> Matrix | None:
+        """The scores of an arm by seed and scene; None where it has none."""
+        key = (arm, benchmark, metric)
+        if key not in self._matrices:
+            cube = self.cubes.get(benchmark)
+            self._matrices[key] = None if cube is None else cube.matrix(self.seeds(arm), metric)
+        return self._matrices[key]
 
     @cached_property
-    def matrices(self) -> dict[tuple[str, str, str], Matrix]:
-        """(arm, benchmark, metric) -> its scores; scenes without any value are left out."""
-        return {
-            key: _matrix(rows)
-            for key, rows in self.scores.groupby(["arm", "benchmark", "metric"], observed=True)
-        }
+    def scores(self) -> pd.DataFrame:
+        """The tidy table: one row per finished run x benchmark x scene x metric with a value.
+
+        Columns: benchmark, scene, metric, value, and COST_COLUMNS of the run. A run that stands
+        for two arms has rows for both. Names are categorical.
+        """
+        runs = self.runs.loc[self.runs["finished"], list(COST_COLUMNS)]
+        return tidy_scores({name: self.cubes[name] for name in self.benchmarks()}, runs)
+
+    @cached_property
+    def _finished_seeds(self) -> dict[str, dict[int, str]]:
+        found: dict[str, dict[int, str]] = {}
+        rows = self.runs[self.runs["finished"]]
+        for arm, seed, run_id in zip(rows["arm"], rows["seed"], rows["run_id"]):
+            found.setdefault(arm, {})[int(seed)] = run_id
+        return found
 
 
-def load_records(output_dir: Path, sweep: str) -> Records:
-    """Read a sweep, finished or not. DataError when there is no plan or no finished run."""
+def load_records(output_dir: Path, sweep: str, allow_mixed: bool = False) -> Records:
+    """Read a sweep, finished or not.
+
+    Raises DataError when there is no plan or no finished run, when a file is damaged, when a run
+    counts twice, and, unless `allow_mixed`, when the finished runs were made by different code or
+    on different data. What is allowed to be mixed is still never paired over different scenes.
+    """
     plan = read_plan(output_dir, sweep)
-    runs = _read_runs(output_dir, plan)
-    finished = runs.loc[runs["finished"], "run_id"].unique()
-    if len(finished) == 0:
+    files = _read_all(output_dir, plan)
+    runs = _runs_table(plan, files)
+    finished = {run: found for run, found in files.items() if found.facts["finished"]}
+    if not finished:
         states = runs["state"].value_counts().to_dict()
         raise DataError(
             f"sweep {sweep!r}: no finished run yet under {output_dir / 'runs'} (states: {states})"
         )
-    evaluations = {
-        run_id: _read_evaluation(run_directory(output_dir, run_id) / "evaluation.json")
-        for run_id in finished
-    }
-    _check_fingerprints(evaluations)
-    scores = _scores(evaluations).merge(runs[list(COST_COLUMNS)], on="run_id")
-    return Records(output_dir, plan, runs, scores, _chance(evaluations))
+    facts = {run: found.facts for run, found in finished.items()}
+    scored = {run: found.scored for run, found in finished.items()}
+    check_identities(plan, facts)
+    mixed = mixtures(plan, facts, scored)
+    if not allow_mixed:
+        refuse_mixtures(mixed)
+    cubes = _cubes(scored)
+    check_repeats(plan, facts, cubes)
+    layouts = _layouts(scored)
+    return Records(
+        output_dir, plan, runs, cubes, _chance(layouts), _covariates(layouts), tuple(mixed)
+    )
 
 
 def run_directory(output_dir: Path, run_id: str) -> Path:
     """Where a run's files lie."""
     return output_dir / "runs" / run_id
+
+
+def score_matrices(
+    records: Records, arms: list[str], benchmark: str, metric: str
+) -> tuple[np.ndarray, list[int], list[str]]:
+    """Scores as `values [A, S, K]` over the seeds and scenes that all the arms share.
+
+    NaN where a scene has no value in a run. Also returns the seeds and the scenes.
+    """
+    found = [records.matrix(arm, benchmark, metric) for arm in arms]
+    if any(matrix is None for matrix in found):
+        return np.empty((len(arms), 0, 0)), [], []
+    seeds = sorted(set.intersection(*(set(matrix.seeds) for matrix in found)))
+    scenes = sorted(set.intersection(*(set(matrix.scenes) for matrix in found)))
+    return np.stack([matrix.at(seeds, scenes) for matrix in found]), seeds, scenes
 
 
 def learning_curves(records: Records) -> pd.DataFrame:
@@ -126,161 +165,100 @@ def learning_curves(records: Records) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).merge(keys, on="run_id")
 
 
-def score_matrices(
-    records: Records, arms: list[str], benchmark: str, metric: str
-) -> tuple[np.ndarray, list[int], list[str]]:
-    """Scores as `values [A, S, K]` over the seeds and scenes that all the arms share.
-
-    NaN where a scene has no value in a run. Also returns the seeds and the scenes.
-    """
-    found = [records.matrices.get((arm, benchmark, metric)) for arm in arms]
-    if any(matrix is None for matrix in found):
-        return np.empty((len(arms), 0, 0)), [], []
-    seeds = sorted(set.intersection(*(set(matrix.seeds) for matrix in found)))
-    scenes = sorted(set.intersection(*(set(matrix.scenes) for matrix in found)))
-    return np.stack([matrix.at(seeds, scenes) for matrix in found]), seeds, scenes
-
-
-def _matrix(rows: pd.DataFrame) -> Matrix:
-    table = rows.pivot(index="seed", columns="scene", values="value").dropna(axis=1, how="all")
-    return Matrix(list(table.index), list(table.columns), table.to_numpy(dtype=float))
-
-
 def collect_figures(records: Records, arms: list[str], folder: Path) -> list[Path]:
     """Copy the figures of each arm's first finished seed into `folder`; returns the copies."""
     copies = []
     for arm in dict.fromkeys(arms):
-        rows = records.runs[(records.runs["arm"] == arm) & records.runs["finished"]]
-        if rows.empty:
+        seeds = records.seeds(arm)
+        if not seeds:
             continue
-        run_id = rows.sort_values("seed")["run_id"].iloc[0]
-        source = run_directory(records.output_dir, run_id) / "figures"
+        source = run_directory(records.output_dir, seeds[min(seeds)]) / "figures"
         for image in sorted(source.glob("*.png")):
             folder.mkdir(parents=True, exist_ok=True)
             copies.append(Path(shutil.copyfile(image, folder / f"{arm}-{image.name}")))
     return copies
 
 
-def _read_runs(output_dir: Path, plan: Plan) -> pd.DataFrame:
-    known = {run.run_id: None for run in plan.runs}
-    facts = {run_id: _run_facts(run_directory(output_dir, run_id)) for run_id in known}
+def _read_all(output_dir: Path, plan: Plan) -> dict[str, RunFiles]:
+    """Every planned run once, from the cache where its files are unchanged."""
+    path = plan_path(output_dir, plan.sweep).with_name(record_cache.NAME)
+    known: dict[Layout, Layout] = {}
+    cached = record_cache.load(path)
+    entries: dict[str, tuple[record_cache.Stamp, RunFiles]] = {}
+    parsed = 0
+    for run_id in dict.fromkeys(run.run_id for run in plan.runs):
+        directory = run_directory(output_dir, run_id)
+        seen = record_cache.stamp(directory)
+        before = cached.get(run_id)
+        if before is None or before[0] != seen:
+            before = (seen, read_run(directory, known))
+            parsed += 1
+        entries[run_id] = before
+    if parsed >= record_cache.WORTHWHILE:
+        record_cache.save(path, entries)
+    return {run_id: files for run_id, (_, files) in entries.items()}
+
+
+def _runs_table(plan: Plan, files: Mapping[str, RunFiles]) -> pd.DataFrame:
+    arms = {arm.name: arm for arm in plan.arms}
     rows = []
     for run in plan.runs:
-        arm = plan.arm(run.arm)
-        rows.append(
-            {
-                "run_id": run.run_id,
-                "arm": arm.name,
-                "formulation": arm.formulation,
-                "seed": run.seed,
-                "unlabelled_clips": arm.unlabelled_clips,
-                "labelled_clips": arm.labelled_clips,
-                "yardstick": arm.yardstick,
-                **facts[run.run_id],
-            }
-        )
+        arm = arms[run.arm]
+        planned = (run.run_id, arm.name, arm.formulation, run.seed, arm.unlabelled_clips,
+                   arm.labelled_clips, arm.yardstick)  # fmt: skip
+        rows.append({**dict(zip(PLAN_COLUMNS, planned)), **files[run.run_id].facts})
     return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
-def _run_facts(directory: Path) -> dict[str, Any]:
-    status = _optional_json(directory / "status.json")
-    provenance = _optional_json(directory / "provenance.json")
-    state = status.get("state", "pending")
-    parameters = provenance.get("parameters")
-    spec = _optional_json(directory / "spec.json").get("spec") or {}
-    batch = spec.get("batch") or {}
-    return {
-        "state": state,
-        "reason": status.get("reason"),
-        "attempts": status.get("attempts", 0),
-        "finished": state == "done" and (directory / "evaluation.json").is_file(),
-        "step": status.get("step"),
-        "total_steps": status.get("total_steps"),
-        "clips_per_step": sum(batch[part] for part in BATCH_PARTS if part in batch) or None,
-        **_start(spec.get("initialisation") or {}),
-        "train_seconds": status.get("train_seconds"),
-        "seconds": status.get("seconds"),
-        "parameters": sum(parameters.values()) if parameters else None,
-        "peak_memory_bytes": provenance.get("peak_memory_bytes"),
-        "git_commit": provenance.get("git_commit"),
-        "git_dirty": provenance.get("git_dirty"),
-        "device": provenance.get("device"),
-        "torch": (provenance.get("packages") or {}).get("torch"),
-    }
+def _cubes(scored: Mapping[str, Sequence[Scored]]) -> dict[str, Cube]:
+    """Benchmark -> scores. Scenes of data that only some runs saw keep apart by their name."""
+    by_benchmark: dict[str, dict[str, Scored]] = {}
+    for run_id, parts in scored.items():
+        for part in parts:
+            by_benchmark.setdefault(part.layout.benchmark, {})[run_id] = part
+    return {name: build_cube(_kept_apart(parts)) for name, parts in by_benchmark.items()}
 
 
-def _start(initialisation: Mapping[str, Any]) -> dict[str, str | None]:
-    """Where the initial weights came from, and which flow heads were among them."""
-    kind = initialisation.get("kind")
-    if kind != "pretrain":
-        return {"initialisation": kind, "pretrained_heads": ""}
-    heads = (initialisation.get("pretrain") or {}).get("formulations") or []
-    return {"initialisation": kind, "pretrained_heads": " ".join(head["name"] for head in heads)}
+def _layouts(scored: Mapping[str, Sequence[Scored]]) -> list[Layout]:
+    by_id = {id(part.layout): part.layout for parts in scored.values() for part in parts}
+    return list(by_id.values())
 
 
-def _optional_json(path: Path) -> Mapping[str, Any]:
-    return _object(path) if path.is_file() else {}
+def _kept_apart(parts: Mapping[str, Scored]) -> Mapping[str, Scored]:
+    counts = Counter(part.layout.fingerprint for part in parts.values())
+    if len(counts) == 1:
+        return parts
+    main = counts.most_common(1)[0][0]
+    marked: dict[int, Layout] = {}
+    found = {}
+    for run_id, part in parts.items():
+        layout = part.layout
+        if layout.fingerprint != main:
+            scenes = tuple(f"{scene}@{layout.fingerprint}" for scene in layout.scenes)
+            layout = marked.setdefault(id(part.layout), replace(layout, scenes=scenes))
+        found[run_id] = Scored(layout, part.values)
+    return found
 
 
-def _object(path: Path) -> Mapping[str, Any]:
-    try:
-        value = read_json(path)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: damaged JSON ({error})") from None
-    if not isinstance(value, Mapping):
-        raise DataError(f"{path}: expected a JSON object, got {type(value).__name__}")
-    return value
-
-
-def _read_evaluation(path: Path) -> Mapping[str, Any]:
-    evaluation = _object(path)
-    benchmarks = evaluation.get("benchmarks")
-    if not isinstance(benchmarks, Mapping) or not benchmarks:
-        raise DataError(f"{path}: holds no benchmarks")
-    for name, benchmark in benchmarks.items():
-        scenes = [row["scene"] for row in benchmark["scenes"]]
-        if len(set(scenes)) != len(scenes):
-            raise DataError(f"{path}: benchmark {name!r} scores a scene twice")
-    return benchmarks
-
-
-def _check_fingerprints(evaluations: Mapping[str, Mapping[str, Any]]) -> None:
-    """Pairing over scenes is meaningless unless all runs were scored on the same data."""
-    first: dict[str, tuple[str, str]] = {}
-    for run_id, benchmarks in evaluations.items():
-        for name, benchmark in benchmarks.items():
-            fingerprint = benchmark.get("fingerprint")
-            other, known = first.setdefault(name, (run_id, fingerprint))
-            if fingerprint != known:
-                raise DataError(
-                    f"benchmark {name!r}: run {run_id} was scored on data {fingerprint}, run "
-                    f"{other} on {known}; scores on different data cannot be paired"
-                )
-
-
-def _scores(evaluations: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [
-        (run_id, name, scene["scene"], metric, value)
-        for run_id, benchmarks in evaluations.items()
-        for name, benchmark in benchmarks.items()
-        for scene in benchmark["scenes"]
-        for metric, value in scene["metrics"].items()
-    ]
-    scores = pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
-    scores["value"] = scores["value"].astype(float)
-    scores.loc[~np.isfinite(scores["value"]), "value"] = np.nan
-    return scores
-
-
-def _chance(evaluations: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def _chance(layouts: Sequence[Layout]) -> pd.DataFrame:
     """Chance depends on the benchmark's data only, so one run's statement stands for all."""
     found: dict[tuple[str, str], float] = {}
-    for benchmarks in evaluations.values():
-        for name, benchmark in benchmarks.items():
-            for metric, value in (benchmark.get("chance") or {}).items():
-                found.setdefault((name, metric), float(value))
+    for layout in layouts:
+        for metric, value in layout.chance:
+            found.setdefault((layout.benchmark, metric), value)
     rows = [(*key, value) for key, value in found.items()]
     return pd.DataFrame(rows, columns=["benchmark", "metric", "value"])
+
+
+def _covariates(layouts: Sequence[Layout]) -> pd.DataFrame:
+    """Properties of the scenes, from the first run that has them."""
+    found: dict[tuple[str, str, str], float] = {}
+    for layout in layouts:
+        for name, values in layout.covariates:
+            for scene, value in zip(layout.scenes, values):
+                found.setdefault((layout.benchmark, scene, name), value)
+    rows = [(*key, value) for key, value in found.items()]
+    return pd.DataFrame(rows, columns=["benchmark", "scene", "covariate", "value"])
 
 
 def _read_curve(directory: Path) -> pd.DataFrame:

@@ -67,6 +67,7 @@ class Store:
         }
     )
     scaling: dict[str, str] | None = None
+    questions: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, output_dir: Path) -> Path:
         """Write the plan and every run; returns output_dir."""
@@ -95,6 +96,7 @@ class Store:
                 for arm, (formulation, unlabelled, labelled, yardstick) in self.arms.items()
             ],
             "scaling": self.scaling,
+            "questions": self.questions,
             "runs": [
                 {"arm": arm, "seed": seed, "run_id": run_id_of(self.sweep, arm, seed)}
                 for seed in self.seeds
@@ -106,7 +108,7 @@ class Store:
     def write_run(self, output_dir: Path, arm: str, seed: int) -> Path:
         run_id = run_id_of(self.sweep, arm, seed)
         folder = output_dir / "runs" / run_id
-        spec = {"batch": {"replay": 6, "labelled": 3, "flexible": 15}}
+        spec = self._spec(arm, seed)
         write_json(folder / "spec.json", {"schema": 1, "kind": "run", "id": run_id, "spec": spec})
         write_json(folder / "status.json", self._status())
         write_json(folder / "provenance.json", _provenance())
@@ -115,6 +117,16 @@ class Store:
         evaluation = {"schema": 1, "run_id": run_id, "step": 800, "benchmarks": benchmarks}
         write_json(folder / "evaluation.json", evaluation)
         return folder
+
+    def _spec(self, arm: str, seed: int) -> dict[str, Any]:
+        _, unlabelled, labelled, _ = self.arms[arm]
+        stages = [("head", 100, "flow-head"), ("joint", 700, "everything")]
+        return {
+            "seed": seed,
+            "batch": {"replay": 6, "labelled": 3, "flexible": 15, "filler_replay_share": 0.8},
+            "data": {"labelled_clips": labelled, "unlabelled_clips": unlabelled},
+            "training": {"stages": [{"name": n, "steps": k, "trains": t} for n, k, t in stages]},
+        }
 
     def score(self, benchmark: str, metric: str, arm: str, seed: int) -> np.ndarray:
         """Scores [scenes]: shared scene effect + shared seed effect + the arm's effect + noise."""

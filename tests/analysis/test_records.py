@@ -175,7 +175,8 @@ def test_bare_records_have_no_cost(store, tmp_path, run_id):
     folder = tmp_path / "runs" / run_id("formulations", "3d-sup", 0)
     (folder / "provenance.json").unlink()
     (folder / "spec.json").unlink()
-    run = load_records(tmp_path, "formulations").runs.query("arm == '3d-sup'").iloc[0]
+    records = load_records(tmp_path, "formulations", allow_mixed=True)
+    run = records.runs.query("arm == '3d-sup'").iloc[0]
     assert pd.isna(run["parameters"])
     assert pd.isna(run["clips_per_step"])
     assert run["finished"]
