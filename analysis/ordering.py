@@ -1,116 +1,87 @@
-"""Whether the formulations order as the paper says: a table of its pairwise claims, a sentence.
-
-A claim "first > second" holds when the 95 % interval of the paired difference lies on the better
-side of zero, fails when it lies on the worse side, and is undecided otherwise. A claim of near
-equality fails when the interval excludes zero, and can otherwise only be left uncontradicted.
-"""
+"""The paper's order of the formulations against ours: a table of its steps, and a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analysis.metrics import metric, number
-from analysis.published import CLAIMS
 from analysis.records import Records
-from analysis.summary import CHANCE, Row, Summary, verdict
-from analysis.tables import Table, difference_cell
-from analysis.wording import listed
-
-METRICS = ("rra_30", "auc_30")  # as published; and the study's own summary of a pose error
-BENCHMARKS = ("static", "dynamic")
-OUTCOMES = {"better": "holds", "worse": "fails", "undecided": "undecided"}
-Claim = tuple[str, str, str]
+from analysis.summary import CHANCE, Summary
+from analysis.tables import Table
+from analysis.verdict_words import comparison_text, percent, sentence
+from analysis.verdicts import UNDECIDED, Verdict, answer_questions
+from analysis.wording import interval_text, listed
 
 
-def order_table(records: Records, summary: Summary) -> Table | None:
-    """Claim by benchmark and metric: outcome and difference; None when nothing is compared."""
-    places = [(b, m) for m in METRICS for b in BENCHMARKS if b in records.benchmarks()]
-    rows, marked = [], set()
-    for claim in CLAIMS:
-        found = [_row(summary, claim, *place) for place in places]
-        if all(row is None for row in found):
-            continue
-        for column, row in enumerate(found, 1):
-            if row is not None and outcome(claim, row) in ("holds", "fails"):
-                marked.add((len(rows), column))
-        cells = [_cell(claim, name, row) for (_, name), row in zip(places, found)]
-        rows.append((" ".join(claim), *cells))
-    if not rows:
+def order_table(records: Records) -> Table | None:
+    """Step by order question: outcome, difference, interval; None where no order is asked for."""
+    asked = _orders(records)
+    if not asked:
         return None
+    pairs = list(dict.fromkeys(pair for answer in asked for pair in answer.question.pairs()))
+    rows, marked = [], set()
+    for pair in pairs:
+        cells = []
+        for answer in asked:
+            cell, decided = _cell(answer, pair)
+            cells.append(cell)
+            if decided:
+                marked.add((len(rows), len(cells)))
+        rows.append((" over ".join(pair), *cells))
+    claims = dict.fromkeys(comparison_text(answer.question) for answer in asked)
     return Table(
-        "The paper's order of the formulations, claim by claim",
-        ("claim of the paper", *(f"{b} {metric(m).label}" for b, m in places)),
+        f"The order {listed(list(claims))}, step by step",
+        ("step", *(_place(answer) for answer in asked)),
         tuple(rows),
         frozenset(marked),
-        "First minus second, in points, paired, with its 95 % interval. Holds (fails): the "
-        "interval lies on the claimed (opposite) side of zero; for ≈, fails: it excludes zero. "
-        "The paper publishes RRA@30; AUC@30 is the finer measure of the same poses here.",
+        "First minus second, paired, with its interval at the level that it was judged at (Holm "
+        "over the steps). Holds and fails: as for the questions of the sweep.",
     )
 
 
 def order_sentence(records: Records, summary: Summary) -> str | None:
-    """Whether the order is the paper's, by both metrics; None unless formulations are compared."""
-    counts, failed, complete = [], [], True
-    for name in METRICS:
-        found = list(_outcomes(records, summary, name))
-        ordered = [word for claim, _, word in found if claim[1] == ">"]
-        if not ordered:
-            continue
-        held, open_ = ordered.count("holds"), ordered.count("undecided")
-        label = metric(name).label
-        counts.append(f"on {label} {held} of {len(ordered)} hold and {open_} are undecided")
-        failed += [f"{' '.join(c)} ({b} {label})" for c, b, word in found if word == "fails"]
-        complete &= held == len(ordered)
-    if not counts:
+    """The answers to the questions about an order; None where none is asked."""
+    asked = _orders(records)
+    if not asked:
         return None
-    text = f"of the paper's pairwise claims of an advantage, {'; '.join(counts)}"
-    if failed:
-        opening = "The formulations do not order as in the paper"
-        text += f"; against the paper: {listed(failed)}"
-    elif complete:
-        opening = "The formulations order as in the paper"
-    else:
-        opening = "That the formulations order as in the paper is not shown"
-    return " ".join([f"{opening}: {text}.", *_saturated(records, summary)])
+    said = [f"{answer.question.question} {sentence(answer)}" for answer in asked]
+    return " ".join([*said, *_saturated(records, summary, asked)])
 
 
-def _saturated(records: Records, summary: Summary) -> list[str]:
-    """Says where the paper's metric cannot tell arms apart, because no arm beats a constant."""
-    name, where = METRICS[0], []
-    for benchmark in records.benchmarks():
-        levels = summary.arms[
-            (summary.arms["benchmark"] == benchmark) & (summary.arms["metric"] == name)
-        ].set_index("arm")["mean"]
-        if CHANCE in levels.index and levels[CHANCE] >= levels.drop(CHANCE).max():
-            where.append(f"{benchmark} {number(name, levels[CHANCE])}")
+def _orders(records: Records) -> list[Verdict]:
+    return [answer for answer in answer_questions(records) if answer.question.order is not None]
+
+
+def _place(answer: Verdict) -> str:
+    return f"{answer.question.benchmark} {metric(answer.question.metric).label}"
+
+
+def _cell(answer: Verdict, pair: tuple[str, str]) -> tuple[str, bool]:
+    """The text of a step, and whether it is decided."""
+    for finding in answer.pairs:
+        if (finding.contrast.arm, finding.contrast.baseline) != pair:
+            continue
+        if finding.found is None:
+            return "–", False
+        text = interval_text(answer.question.metric, finding.found)
+        if finding.found.low is None:
+            return f"one seed: {text}", False
+        level = percent(finding.found.level)
+        return f"{finding.verdict}: {text}, {level}", finding.verdict != UNDECIDED
+    return "–", False
+
+
+def _saturated(records: Records, summary: Summary, asked: list[Verdict]) -> list[str]:
+    """Says where a measure cannot tell arms apart, because no arm beats a constant."""
+    where = []
+    for answer in asked:
+        benchmark, name = answer.question.benchmark, answer.question.metric
+        rows = summary.arms
+        levels = rows[(rows["benchmark"] == benchmark) & (rows["metric"] == name)]
+        levels = levels.set_index("arm")["mean"]
+        if CHANCE in levels.index and not metric(name).better(
+            levels.drop(CHANCE).agg("max" if metric(name).direction == "up" else "min"),
+            levels[CHANCE],
+        ):
+            where.append(f"{_place(answer)} {number(name, levels[CHANCE])}")
     if not where:
         return []
-    label = metric(name).label
-    return [f"{label} says little here: no arm beats the best constant ({listed(where)})."]
-
-
-def outcome(claim: Claim, row: Row) -> str:
-    """'holds', 'fails' or 'undecided'; a claim of near equality never holds."""
-    word = OUTCOMES[verdict(row)]
-    if claim[1] == "≈":
-        return "undecided" if word == "undecided" else "fails"
-    return word
-
-
-def _outcomes(records: Records, summary: Summary, name: str) -> Iterator[tuple[Claim, str, str]]:
-    for benchmark in (b for b in BENCHMARKS if b in records.benchmarks()):
-        for claim in CLAIMS:
-            row = _row(summary, claim, benchmark, name)
-            if row is not None:
-                yield claim, benchmark, outcome(claim, row)
-
-
-def _row(summary: Summary, claim: Claim, benchmark: str, name: str) -> Row | None:
-    return summary.difference(claim[0], claim[2], benchmark, name)
-
-
-def _cell(claim: Claim, name: str, row: Row | None) -> str:
-    if row is None:
-        return "–"
-    text = difference_cell(name, row)
-    return f"one seed: {text}" if row["low"] is None else f"{outcome(claim, row)}: {text}"
+    return [f"This says little: no arm beats the best constant ({listed(where)})."]

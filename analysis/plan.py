@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.questions import Question, headline_questions, question_from
 from flow3r.errors import DataError
 from flow3r.files import read_json
 
@@ -15,13 +16,17 @@ INITIALISATION = "initialisation"  # the arm of zero training steps: a yardstick
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm; the clip counts are None where the plan does not state them."""
+    """One arm; the clip counts are None where the plan does not state them.
+
+    baseline: the arm that this one is compared with, where it is not the plan's.
+    """
 
     name: str
     formulation: str
     unlabelled_clips: int | None
     labelled_clips: int | None
     yardstick: bool
+    baseline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,12 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's plan. `scaling` is None, or the prefix of the arms on the scaling curve."""
+    """A sweep's plan.
+
+    scaling_prefix: None, or the prefix of the arms on the scaling curve. questions: those of the
+    sweep, else whether the headline arm is better at all. asked_after: how many runs were finished
+    when the questions were stated; None where that is not known.
+    """
 
     sweep: str
     profile: str
@@ -56,6 +66,8 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     scaling_prefix: str | None = None
     git_commit: str | None = None
+    questions: tuple[Question, ...] = ()
+    asked_after: int | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm of that name."""
@@ -63,6 +75,14 @@ class Plan:
             if arm.name == name:
                 return arm
         raise DataError(f"arm {name!r} is not in the plan; it has {[a.name for a in self.arms]}")
+
+    def baseline_of(self, arm: str) -> str:
+        """The arm that an arm is compared with: its own baseline, or the plan's."""
+        return self.arm(arm).baseline or self.baseline
+
+    def seeds(self, arm: str) -> set[int]:
+        """The seeds planned for an arm."""
+        return {run.seed for run in self.runs if run.arm == arm}
 
     def on_curve(self, arm: Arm) -> bool:
         """Whether the arm is a point of the scaling curve (yardsticks stand beside it)."""
@@ -95,21 +115,21 @@ def read_plan(output_dir: Path, sweep: str) -> Plan:
 def _plan_from(raw: Mapping[str, Any]) -> Plan:
     headline = raw["headline"]
     scaling = raw.get("scaling")
+    asked = (headline["arm"], headline["baseline"], headline["benchmark"])
+    metrics = tuple(headline["metrics"])
+    questions = tuple(question_from(question) for question in raw.get("questions") or ())
     plan = Plan(
         sweep=raw["sweep"],
         profile=raw["profile"],
         question=raw.get("question") or "",
         baseline=raw["baseline"],
-        headline=Headline(
-            headline["arm"],
-            headline["baseline"],
-            headline["benchmark"],
-            tuple(headline["metrics"]),
-        ),
+        headline=Headline(*asked, metrics),
         arms=tuple(_arm_from(arm) for arm in raw["arms"]),
         runs=_distinct(PlannedRun(r["arm"], int(r["seed"]), r["run_id"]) for r in raw["runs"]),
         scaling_prefix=scaling["arm_prefix"] if scaling else None,
         git_commit=raw.get("git_commit"),
+        questions=questions or headline_questions(*asked, metrics),
+        asked_after=(raw.get("questions_stated") or {}).get("finished_runs"),
     )
     _check(plan)
     return plan
@@ -122,6 +142,7 @@ def _arm_from(raw: Mapping[str, Any]) -> Arm:
         unlabelled_clips=raw.get("unlabelled_clips"),
         labelled_clips=raw.get("labelled_clips"),
         yardstick=bool(raw.get("yardstick", False)),
+        baseline=raw.get("baseline"),
     )
 
 
@@ -140,10 +161,14 @@ def _check(plan: Plan) -> None:
         ("baseline", plan.baseline),
         ("headline.arm", plan.headline.arm),
         ("headline.baseline", plan.headline.baseline),
+        *((f"baseline of {arm.name}", arm.baseline) for arm in plan.arms if arm.baseline),
         *(("runs", run.arm) for run in plan.runs),
+        *((f"question {q.id}", arm) for q in plan.questions for arm in sum(q.pairs(), ())),
     ]:
         if name not in names:
             raise DataError(f"{where}: unknown arm {name!r}; the plan has {names}")
+    if plan.scaling_prefix is None and any(question.slope for question in plan.questions):
+        raise DataError("a question asks for a slope, and the plan has no scaling axis")
     seen: dict[tuple[str, int], str] = {}
     seeds_of: dict[tuple[str, str], int] = {}
     for run in plan.runs:

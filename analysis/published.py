@@ -32,15 +32,3 @@ SCALING = (
     ("4K labelled", 0, (78.68, 70.26, 0.080, 0.565)),
 )
 """Table 4 (dynamic): labelled clips, unlabelled clips, values of METRICS; 0 is 3d-sup."""
-
-CLAIMS = (
-    ("flow-factored", ">", "3d-sup"),
-    ("flow-factored", ">", "flow-tracking"),
-    ("flow-factored", ">", "flow-projective"),
-    ("flow-tracking", "≈", "3d-sup"),
-    ("3d-sup", ">", "flow-projective"),
-    ("flow-tracking", ">", "flow-projective"),
-)
-"""What Table 1 says of the formulations in pairs, on both benchmarks (RRA@30). Tracking and plain
-supervision change places between the benchmarks, by less than three points: neither is claimed
-to be better."""

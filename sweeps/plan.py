@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flow3r.config import require_choice
 from flow3r.errors import ConfigError
+from sweeps.questions import resolve_questions
 
 Spec = dict[str, Any]
 
@@ -51,6 +53,8 @@ class Arm:
     labelled_clips: int
     unlabelled_clips: int
     yardstick: bool
+    baseline: str | None = None
+    """The arm that this one is compared with, where it is not the sweep's baseline."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     runtime: Mapping[str, Any]
     cost: Mapping[str, Any]
+    questions: tuple[Mapping[str, Any], ...]
 
 
 def expand(
@@ -91,7 +96,8 @@ def expand(
     """Expand a sweep. `seeds` replaces the sweep's own seeds where given.
 
     Seeds are the outer loop: an unfinished sweep has whole seeds of every arm, which is what paired
-    differences need. Raises ConfigError for overrides of what the arms vary.
+    differences need. Raises ConfigError for overrides of what the arms vary, and for a question
+    about something that the sweep does not have.
     """
     _refuse_arm_overrides(sweep, overrides)
     wanted = {arm: _seeds_of(sweep, arm, seeds) for arm in sweep["arms"]}
@@ -104,7 +110,7 @@ def expand(
     for arm, seed in cells:
         spec = composer.spec(arm, seed)
         run_id = experiments.run_id(spec)
-        facts.setdefault(arm, _arm(arm, sweep["arms"][arm], spec))
+        facts.setdefault(arm, _arm(arm, sweep, spec))
         entries.append(Entry(arm, seed, run_id))
         if run_id in runs:
             known = runs[run_id]
@@ -113,6 +119,7 @@ def expand(
             continue
         names = _add_stages(stages, experiments.required_stages(spec))
         runs[run_id] = PlannedRun(run_id, (arm,), seed, spec, names)
+    described = tuple(facts[arm] for arm in sweep["arms"])
     return Plan(
         sweep=sweep["name"],
         profile=profile,
@@ -121,12 +128,13 @@ def expand(
         headline=sweep["headline"],
         scaling=sweep.get("scaling"),
         overrides=tuple(overrides),
-        arms=tuple(facts[arm] for arm in sweep["arms"]),
+        arms=described,
         entries=tuple(entries),
         runs=tuple(runs.values()),
         stages=tuple(stages.values()),
         runtime=composer.surroundings.runtime,
         cost=composer.surroundings.cost,
+        questions=resolve_questions(sweep, described, _benchmarks(runs.values())),
     )
 
 
@@ -148,10 +156,12 @@ def plan_record(plan: Plan, git_commit: str | None) -> dict[str, Any]:
                 "unlabelled_clips": arm.unlabelled_clips,
                 "labelled_clips": arm.labelled_clips,
                 "yardstick": arm.yardstick,
+                **({"baseline": arm.baseline} if arm.baseline else {}),
             }
             for arm in plan.arms
         ],
         "scaling": None if plan.scaling is None else dict(plan.scaling),
+        "questions": [dict(question) for question in plan.questions],
         "runs": [
             {
                 "arm": entry.arm,
@@ -243,15 +253,24 @@ def _refuse_arm_overrides(sweep: Mapping[str, Any], overrides: Sequence[str]) ->
             )
 
 
-def _arm(name: str, arm: Mapping[str, Any], spec: Spec) -> Arm:
-    data = spec["data"]
+def _arm(name: str, sweep: Mapping[str, Any], spec: Spec) -> Arm:
+    data, arm = spec["data"], sweep["arms"][name]
+    if arm.get("baseline") is not None:
+        require_choice(f"arms.{name}.baseline", arm["baseline"], sweep["arms"])
     return Arm(
         name=name,
         formulation=spec["formulation"]["name"],
         labelled_clips=data["labelled_clips"],
         unlabelled_clips=data["unlabelled_clips"],
         yardstick=bool(arm.get("yardstick", False)),
+        baseline=arm.get("baseline"),
     )
+
+
+def _benchmarks(runs: Iterable[PlannedRun]) -> list[str]:
+    """The test benchmarks that every run is scored on."""
+    found = [set(run.spec["data"].get("test") or ()) for run in runs]
+    return sorted(set.intersection(*found)) if found else []
 
 
 def _add_stages(stages: dict[str, PlannedStage], required: Sequence[Any]) -> tuple[str, ...]:

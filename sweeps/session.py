@@ -15,7 +15,7 @@ from flow3r.files import read_json, write_json
 from sweeps import states
 from sweeps.console import PlainConsole, make_console
 from sweeps.cost import CostModel
-from sweeps.drawing import draw_all, figures_due
+from sweeps.drawing import draw_all, draw_headline, figures_due
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
 from sweeps.executors.resources import Slot, local_slots
@@ -27,6 +27,7 @@ from sweeps.pages import links
 from sweeps.plan import Experiments, Plan, expand, plan_record
 from sweeps.preview import preview
 from sweeps.progress import Snapshot, take_snapshot
+from sweeps.questions import stated
 from sweeps.tracker import Tracker
 
 EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
@@ -87,12 +88,17 @@ def record_plan(plan: Plan, output_dir: Path) -> None:
     """Write plan.json; ConfigError where the folder holds this sweep in another profile."""
     path = output_dir / "reports" / plan.sweep / "plan.json"
     with locked(path.parent / ".plan.lock"):
-        if path.exists() and (other := read_json(path)["profile"]) != plan.profile:
+        before = read_json(path) if path.exists() else None
+        if before is not None and (other := before["profile"]) != plan.profile:
             raise ConfigError(
                 f"output_dir={output_dir} holds sweep={plan.sweep} with profile={other}, not "
                 f"profile={plan.profile}; choose another output_dir, or profile={other}"
             )
-        write_json(path, plan_record(plan, _git_commit()))
+        record = plan_record(plan, _git_commit())
+        directories = [output_dir / "runs" / run.run_id for run in plan.runs]
+        finished = sum(states.state_of(directory) == states.DONE for directory in directories)
+        record["questions_stated"] = stated(record["questions"], before, finished)
+        write_json(path, record)
 
 
 def draw_figures(jobs: Sequence[Job], tracker: Tracker | None) -> list[str]:
@@ -196,6 +202,9 @@ def _close(
     warnings = draw_figures(jobs, tracker)
     words, reported = [], True
     if any(job.is_run and states.state_of(job.directory) == states.DONE for job in jobs):
+        missing = draw_headline(options.output_dir, plan.sweep)
+        if missing:
+            warnings.append(f"warning: the headline's arms are not drawn side by side: {missing}")
         try:
             words = _report(options.output_dir, plan.sweep)
         except Exception:  # the runs are safe; say what remains to be done instead of hiding them
