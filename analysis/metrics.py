@@ -10,6 +10,16 @@ MOTION = (
     "pointmap_mse_static", "pointmap_mse_moving", "depth_abs_rel_static", "depth_abs_rel_moving",
     "flow_epe_static", "flow_epe_moving",
 )  # fmt: skip
+FAMILIES = {
+    "pose": ("rra_15", "rra_30", "rta_15", "rta_30", "auc_15", "auc_30", "ate",
+             "rpe_translation", "rpe_rotation"),
+    "pointmap": ("pointmap_mse", "pointmap_mse_static", "pointmap_mse_moving", "chamfer",
+                 "f_score_5"),
+    "depth": ("depth_abs_rel", "depth_abs_rel_static", "depth_abs_rel_moving"),
+    "flow": ("flow_epe", "flow_epe_static", "flow_epe_moving"),
+}  # fmt: skip
+"""One table each, with a half for every benchmark."""
+
 SHORT_UNITS = ("%", "deg", "px")
 ARROWS = {"up": "↑", "down": "↓"}
 
@@ -44,6 +54,7 @@ def improvement(name: str, difference: float) -> float:
 
 __all__ = [
     "ABOVE_CHANCE",
+    "FAMILIES",
     "HEADLINE",
     "MOTION",
     "Metric",

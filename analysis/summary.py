@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +13,13 @@ import pandas as pd
 from analysis.metrics import improvement, metric
 from analysis.plan import INITIALISATION
 from analysis.records import Records, score_matrices
-from analysis.statistics import RESAMPLES, Estimate, estimate
+from analysis.statistics import LEVEL, Estimate, estimate
 
 CHANCE = "chance"
 ARM_COLUMNS = ("arm", "formulation", "benchmark", "metric", "mean", "low", "high", "seeds",
-               "scenes", "missing")  # fmt: skip
+               "scenes", "missing", "level", "preliminary")  # fmt: skip
 COMPARISON_COLUMNS = ("arm", "baseline", "benchmark", "metric", "difference", "low", "high",
-                      "seeds", "scenes", "missing")  # fmt: skip
+                      "seeds", "scenes", "missing", "level", "preliminary", "p_value")  # fmt: skip
 
 
 Row = Mapping[str, Any]  # of a table below, by column
@@ -28,13 +28,14 @@ Row = Mapping[str, Any]  # of a table below, by column
 @dataclass(frozen=True)
 class Summary:
     """arms: ARM_COLUMNS, chance included; comparisons: COMPARISON_COLUMNS, against the plan's
-    baseline(s), against chance, between the formulations, and of a scaling curve's ends. None
-    where there is no interval. resamples: of the bootstrap behind the intervals.
+    baseline(s), against chance, between the formulations, and of a scaling curve's ends.
+
+    low, high, level and p_value are None where there is no interval. preliminary: fewer seeds than
+    planned, so that nothing is claimed. p_value: of this comparison alone, uncorrected.
     """
 
     arms: pd.DataFrame
     comparisons: pd.DataFrame
-    resamples: int = RESAMPLES
 
     def score(self, arm: str, benchmark: str, name: str) -> Row | None:
         """The row of `arms` with these keys."""
@@ -57,34 +58,29 @@ class Summary:
         return _keyed(self.comparisons, ("arm", "baseline", "benchmark", "metric"))
 
 
-def summarise(records: Records, resamples: int = RESAMPLES) -> Summary:
+def summarise(records: Records) -> Summary:
     """Score and compare every arm that has a finished run, on every benchmark and metric."""
     arms, comparisons = [], []
     for benchmark in records.benchmarks():
         for name in records.metrics(benchmark):
             metric(name)  # an unknown metric is refused here, with the choices
-            scored = _arm_rows(records, benchmark, name, resamples)
-            arms += scored
-            comparisons += _comparison_rows(records, benchmark, name, resamples)
-            comparisons += _above_chance_rows(records, scored)
+            scored = _scored(records, benchmark, name)
+            arms += [_arm_row(records, arm, benchmark, name, f) for arm, f in scored.items()]
+            comparisons += _comparison_rows(records, benchmark, name)
+            comparisons += _above_chance_rows(records, benchmark, name, scored)
     return Summary(
         _table(arms + _chance_rows(records), ARM_COLUMNS),
         _table(comparisons, COMPARISON_COLUMNS),
-        resamples,
     )
 
 
 def compare(
-    records: Records,
-    arm: str,
-    baseline: str,
-    benchmark: str,
-    name: str,
-    resamples: int = RESAMPLES,
+    records: Records, arm: str, baseline: str, benchmark: str, name: str, level: float = LEVEL
 ) -> Estimate | None:
     """Paired difference arm - baseline over shared seeds and scenes; None where none is shared."""
     values, _, _ = score_matrices(records, [arm, baseline], benchmark, name)
-    return _estimate(values[0] - values[1], resamples)
+    planned = records.plan.seeds(arm) & records.plan.seeds(baseline)
+    return _estimate(values[0] - values[1], planned, level)
 
 
 def chance_level(records: Records, benchmark: str, name: str) -> float | None:
@@ -95,8 +91,10 @@ def chance_level(records: Records, benchmark: str, name: str) -> float | None:
 
 
 def excludes_zero(row: Row) -> bool:
-    """Whether a comparison has an interval that lies on one side of zero."""
-    return row["low"] is not None and (row["low"] > 0 or row["high"] < 0)
+    """Whether the interval lies on one side of zero, and all planned seeds are behind it."""
+    if row["low"] is None or row["preliminary"]:
+        return False
+    return row["low"] > 0 or row["high"] < 0
 
 
 def verdict(row: Row) -> str:
@@ -113,10 +111,12 @@ def scored_arms(records: Records) -> list[str]:
 
 
 def compared_pairs(records: Records) -> list[tuple[str, str]]:
-    """Each arm against the baseline and the headline's baseline, then the formulations' pairs."""
-    arms = scored_arms(records)
-    baselines = [records.plan.baseline, records.plan.headline.baseline]
-    pairs = [(arm, base) for base in baselines for arm in arms if arm != base and base in arms]
+    """Each arm against its baseline and those of the sweep, then the formulations' pairs."""
+    arms, plan = scored_arms(records), records.plan
+    pairs = [(arm, plan.baseline_of(arm)) for arm in arms]
+    pairs += [(arm, base) for base in (plan.baseline, plan.headline.baseline) for arm in arms]
+    pairs += [question_pair for q in plan.questions for question_pair in q.pairs()]
+    pairs = [(arm, base) for arm, base in pairs if arm != base and {arm, base} <= set(arms)]
     named = [a for a in arms if a == records.plan.arm(a).formulation and a != INITIALISATION]
     pairs += [(b, a) for i, a in enumerate(named) for b in named[i + 1 :]]
     pairs += _curve_pairs(records)
@@ -135,38 +135,47 @@ def _curve_pairs(records: Records) -> list[tuple[str, str]]:
     return [(curve[-1].name, arm.name) for arm in others if arm is not curve[-1]]
 
 
-def _arm_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
-    rows = []
+def _scored(records: Records, benchmark: str, name: str) -> dict[str, Estimate]:
+    """The score of every arm that has the metric."""
+    found = {}
     for arm in scored_arms(records):
         values, _, _ = score_matrices(records, [arm], benchmark, name)
-        found = _estimate(values[0], resamples)
-        if found is not None:
-            formulation = records.plan.arm(arm).formulation
-            keys = {"arm": arm, "formulation": formulation, "benchmark": benchmark}
-            rows.append({**keys, "metric": name, "mean": found.mean, **_spread(found)})
-    return rows
+        found[arm] = _estimate(values[0], records.plan.seeds(arm))
+    return {arm: score for arm, score in found.items() if score is not None}
 
 
-def _comparison_rows(records: Records, benchmark: str, name: str, resamples: int) -> list[dict]:
+def _arm_row(records: Records, arm: str, benchmark: str, name: str, found: Estimate) -> dict:
+    formulation = records.plan.arm(arm).formulation
+    keys = {"arm": arm, "formulation": formulation, "benchmark": benchmark, "metric": name}
+    return {**keys, "mean": found.mean, **_spread(found)}
+
+
+def _comparison_row(arm: str, other: str, benchmark: str, name: str, found: Estimate) -> dict:
+    keys = {"arm": arm, "baseline": other, "benchmark": benchmark, "metric": name}
+    return {**keys, "difference": found.mean, **_spread(found), "p_value": found.p_value}
+
+
+def _comparison_rows(records: Records, benchmark: str, name: str) -> list[dict]:
     rows = []
     for arm, baseline in compared_pairs(records):
-        found = compare(records, arm, baseline, benchmark, name, resamples)
+        found = compare(records, arm, baseline, benchmark, name)
         if found is not None:
-            keys = {"arm": arm, "baseline": baseline, "benchmark": benchmark, "metric": name}
-            rows.append({**keys, "difference": found.mean, **_spread(found)})
+            rows.append(_comparison_row(arm, baseline, benchmark, name, found))
     return rows
 
 
-def _above_chance_rows(records: Records, scored: list[dict]) -> list[dict]:
+def _above_chance_rows(
+    records: Records, benchmark: str, name: str, scored: Mapping[str, Estimate]
+) -> list[dict]:
     """Each score less the chance level, one number for all scenes: the interval only shifts."""
+    level = chance_level(records, benchmark, name)
+    if level is None:
+        return []
     rows = []
-    for row in scored:
-        level = chance_level(records, row["benchmark"], row["metric"])
-        if level is not None:
-            shifted = {k: None if row[k] is None else row[k] - level for k in ("low", "high")}
-            changes = {"baseline": CHANCE, "difference": row["mean"] - level, **shifted}
-            kept = {key: row[key] for key in COMPARISON_COLUMNS if key in row}
-            rows.append({**kept, **changes})
+    for arm, found in scored.items():
+        low, high = (None if end is None else end - level for end in (found.low, found.high))
+        above = replace(found, mean=found.mean - level, low=low, high=high)
+        rows.append(_comparison_row(arm, CHANCE, benchmark, name, above))
     return rows
 
 
@@ -183,6 +192,8 @@ def _chance_rows(records: Records) -> list[dict]:
             "seeds": 0,
             "scenes": 0,
             "missing": 0,
+            "level": None,
+            "preliminary": False,
         }
         for row in records.chance.itertuples()
     ]
@@ -199,8 +210,8 @@ def _reversed(row: Row) -> Row:
     return {**row, **ends, "difference": -row["difference"]}
 
 
-def _estimate(values: np.ndarray, resamples: int) -> Estimate | None:
-    return None if np.isnan(values).all() else estimate(values, resamples=resamples)
+def _estimate(values: np.ndarray, planned: set[int], level: float = LEVEL) -> Estimate | None:
+    return None if np.isnan(values).all() else estimate(values, level, planned=len(planned))
 
 
 def _spread(found: Estimate) -> dict:
@@ -210,13 +221,15 @@ def _spread(found: Estimate) -> dict:
         "seeds": found.seeds,
         "scenes": found.scenes,
         "missing": found.missing,
+        "level": None if found.low is None else found.level,
+        "preliminary": found.preliminary,
     }
 
 
 def _table(rows: list[dict], columns: tuple[str, ...]) -> pd.DataFrame:
-    """A frame whose low and high stay None (not NaN) where there is no interval."""
+    """A frame whose numbers stay None (not NaN) where there is no interval."""
     table = pd.DataFrame(rows, columns=list(columns))
-    for column in ("low", "high"):
-        values = [row[column] for row in rows]
-        table[column] = pd.Series(values, dtype=object)
+    for column in ("low", "high", "level", "p_value"):
+        if column in columns:
+            table[column] = pd.Series([row[column] for row in rows], dtype=object)
     return table

@@ -1,32 +1,52 @@
-"""Benchmark, difference and cost tables as Markdown, CSV, LaTeX (booktabs) and plain text."""
+"""The tables of a report: scores, paired differences, cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from analysis.metrics import heading, improvement, number
+from analysis.markup import (
+    Table,
+    latex_escape,
+    to_latex,
+    to_markdown,
+    to_text,
+    write_tables,
+)
+from analysis.metrics import FAMILIES, heading, number
 from analysis.plan import INITIALISATION
+from analysis.ranking import rank_arms
 from analysis.records import Records
 from analysis.summary import CHANCE, Row, Summary, excludes_zero, scored_arms
-from flow3r.files import write_text
+
+TIED = "†"
+SCORE_NOTE = (
+    "Mean ± half of the 95 % interval over seeds and scenes. Bold: the best mean of the trained "
+    "arms; †: not distinguishable from it (paired over seeds and scenes, 95 %, Holm over the arms "
+    "of the column). Yardsticks and the initialisation do not compete. "
+    "chance: the best constant prediction."
+)
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; `marked` holds the (row, column) cells to be set in bold.
-
-    The first column is left aligned, the others right.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    marked: frozenset[tuple[int, int]] = frozenset()
-    note: str = ""
+MACHINE = (
+    ("train_seconds", "training (s)", 1, ".0f"),
+    ("seconds", "total (s)", 1, ".0f"),
+    ("parameters", "parameters (M)", 1e6, ".3f"),
+    ("peak_memory_bytes", "peak memory (MiB)", 2**20, ".0f"),
+)
+RECORDED_SOMETIMES = (
+    ("train_flops", "training (TFLOP)", 1e12, ".3g"),
+    ("energy_joules", "energy (kJ)", 1e3, ".3g"),
+)
+BUDGET = (
+    ("step", "steps", 1, ".0f"),
+    ("clips_seen", "clips seen", 1, ".0f"),
+    ("unlabelled_seen", "of them unlabelled", 1, ".0f"),
+    ("labelled_clips", "labelled clips", 1, ".0f"),
+    ("unlabelled_clips", "unlabelled clips", 1, ".0f"),
+    ("label_epochs", "epochs over labels", 1, ".1f"),
+)
 
 
 def shown_metrics(summary: Summary, benchmark: str, wanted: Sequence[str]) -> list[str]:
@@ -38,155 +58,136 @@ def shown_metrics(summary: Summary, benchmark: str, wanted: Sequence[str]) -> li
 def benchmark_table(
     records: Records, summary: Summary, benchmark: str, metrics: Sequence[str]
 ) -> Table:
-    """Mean ± half interval of every arm, then chance; the best trained arm of a metric marked."""
-    arms = trained_then_initial(records)
-    rows, marked = [], set()
-    for arm in [*arms, CHANCE]:
-        cells = [summary.score(arm, benchmark, name) for name in metrics]
-        texts = [score_cell(name, row) for name, row in zip(metrics, cells)]
-        rows.append((_arm_label(records, arm), seeds_cell(records, arm), *texts))
-    for column, name in enumerate(metrics):
-        best = _best_arm(records, summary, benchmark, name)
-        if best is not None:
-            marked.add((arms.index(best), column + 2))
+    """Mean ± half interval of every arm, then chance; best and tied arms of a metric marked."""
+    rows, marked = _score_rows(records, summary, benchmark, metrics)
     return Table(
-        f"{benchmark.capitalize()} scenes",
-        ("arm", "seeds", *(heading(name) for name in metrics)),
-        tuple(rows),
-        frozenset(marked),
-        "Mean ± half of the 95 % interval over seeds and scenes; bold: the best mean (whether it "
-        "differs from the others is for the table of differences to say). "
-        "chance: the best constant prediction.",
+        f"{benchmark.capitalize()} scenes", _score_header(metrics), tuple(rows), marked, SCORE_NOTE
     )
 
 
-def difference_table(
-    records: Records, summary: Summary, benchmark: str, metrics: Sequence[str], baseline: str
-) -> Table:
-    """Paired difference of every arm to the baseline; intervals that exclude zero are marked."""
+def family_table(records: Records, summary: Summary, family: str) -> Table | None:
+    """One family of metrics (FAMILIES) on every benchmark, one half each; None if none was scored.
+
+    The columns are the metrics that some benchmark has.
+    """
+    metrics = [
+        name
+        for name in FAMILIES[family]
+        if any(shown_metrics(summary, benchmark, [name]) for benchmark in records.benchmarks())
+    ]
+    rows, marked, headings = [], set(), set()
+    for benchmark in records.benchmarks():
+        if not shown_metrics(summary, benchmark, metrics):
+            continue
+        headings.add(len(rows))
+        rows.append((f"{benchmark.capitalize()} scenes", *("" for _ in metrics), ""))
+        half, best = _score_rows(records, summary, benchmark, metrics)
+        marked |= {(row + len(rows), column) for row, column in best}
+        rows += half
+    if not rows:
+        return None
+    header = _score_header(metrics)
+    title = f"{family.capitalize()} metrics"
+    return Table(title, header, tuple(rows), frozenset(marked), SCORE_NOTE, frozenset(headings))
+
+
+def family_data(summary: Summary, family: str) -> pd.DataFrame:
+    """The plain numbers of a family's table, for its CSV."""
+    return summary.arms[summary.arms["metric"].isin(FAMILIES[family])]
+
+
+def _score_header(metrics: Sequence[str]) -> tuple[str, ...]:
+    return ("arm", "seeds", *(heading(name) for name in metrics))
+
+
+def _score_rows(
+    records: Records, summary: Summary, benchmark: str, metrics: Sequence[str]
+) -> tuple[list[tuple[str, ...]], frozenset[tuple[int, int]]]:
+    """A row per arm and one for chance; the places of the best scores."""
+    arms = trained_then_initial(records)
+    ranks = {name: rank_arms(records, summary, benchmark, name) for name in metrics}
     rows, marked = [], set()
-    for arm in trained_then_initial(records):
-        found = [summary.difference(arm, baseline, benchmark, name) for name in metrics]
-        if arm == baseline or all(row is None for row in found):
+    for arm in [*arms, CHANCE]:
+        cells = []
+        for name in metrics:
+            tied = f" {TIED}" if arm in ranks[name].tied else ""
+            cells.append(score_cell(name, summary.score(arm, benchmark, name)) + tied)
+            if arm == ranks[name].best:
+                marked.add((len(rows), len(cells) + 1))
+        rows.append((arm_label(records, arm), seeds_cell(records, arm), *cells))
+    return rows, frozenset(marked)
+
+
+def difference_table(
+    records: Records,
+    summary: Summary,
+    benchmark: str,
+    metrics: Sequence[str],
+    baseline: str | None = None,
+) -> Table:
+    """Paired difference of every arm to a baseline; intervals that exclude zero are marked.
+
+    Without one given, each arm is compared with its own baseline.
+    """
+    against = {
+        arm: baseline or records.plan.baseline_of(arm) for arm in trained_then_initial(records)
+    }
+    several = len(set(against.values())) > 1
+    rows, marked = [], set()
+    for arm, other in against.items():
+        found = [summary.difference(arm, other, benchmark, name) for name in metrics]
+        if arm == other or all(row is None for row in found):
             continue
         for column, row in enumerate(found):
             if row is not None and excludes_zero(row):
                 marked.add((len(rows), column + 2))
         seeds = max(row["seeds"] for row in found if row is not None)
         texts = [difference_cell(name, row) for name, row in zip(metrics, found)]
-        rows.append((_arm_label(records, arm), str(seeds), *texts))
+        label = arm_label(records, arm) + (f" − {other}" if several else "")
+        rows.append((label, str(seeds), *texts))
+    name = "its baseline" if several else next(iter(against.values()))
     return Table(
-        f"{benchmark.capitalize()} scenes: paired difference to {baseline}",
+        f"{benchmark.capitalize()} scenes: paired difference to {name}",
         ("arm", "seeds", *(heading(name) for name in metrics)),
         tuple(rows),
         frozenset(marked),
-        f"Arm minus {baseline}, paired over shared seeds and scenes, with its 95 % interval; "
-        "bold: the interval excludes zero. The arrow is the metric's better direction.",
+        f"Arm minus {name}, paired over shared seeds and scenes, with its 95 % interval, not "
+        "corrected for the number of comparisons; bold: the interval excludes zero. The arrow is "
+        "the metric's better direction.",
     )
 
 
 def cost_table(records: Records) -> Table:
-    """What each arm cost: means over its finished runs."""
+    """Means per run over each arm's finished runs; a column that no run recorded is left out."""
+    finished = records.runs[records.runs["finished"]]
+    optional = [column for column in RECORDED_SOMETIMES if finished[column[0]].notna().any()]
+    columns = [*BUDGET, *MACHINE, *optional]
     rows = []
     for arm in trained_then_initial(records):
-        runs = records.runs[(records.runs["arm"] == arm) & records.runs["finished"]]
-        rows.append(
-            (
-                _arm_label(records, arm),
-                str(len(runs)),
-                _mean_text(runs["step"], 1, "d"),
-                _count_text(records.plan.arm(arm).labelled_clips),
-                _count_text(records.plan.arm(arm).unlabelled_clips),
-                _mean_text(runs["train_seconds"], 1, ".0f"),
-                _mean_text(runs["seconds"], 1, ".0f"),
-                _mean_text(runs["parameters"], 1e6, ".3f"),
-                _mean_text(runs["peak_memory_bytes"], 2**20, ".0f"),
-            )
+        runs = finished[finished["arm"] == arm]
+        cells = [_mean_text(runs[name], unit, form) for name, _, unit, form in columns]
+        rows.append((arm_label(records, arm), str(len(runs)), *cells))
+    header = ("arm", "runs", *(title for _, title, _, _ in columns))
+    return Table("Cost", header, tuple(rows), note=_cost_note(optional))
+
+
+def _cost_note(optional: list[tuple]) -> str:
+    known = {name for name, *_ in optional}
+    missing = [
+        words
+        for name, words in (
+            ("train_flops", "floating-point operations"),
+            ("energy_joules", "energy"),
         )
-    header = (
-        "arm", "runs", "steps", "labelled clips", "unlabelled clips", "training (s)", "total (s)",
-        "parameters (M)", "peak memory (MiB)",
-    )  # fmt: skip
+        if name not in known
+    ]
     note = (
-        "Means per run over the finished runs. Times depend on the machine and on what else it "
-        "was doing; stages shared by all runs (data, initialisation) are not included."
+        "Means per run over the finished runs. Clips seen: by the whole model, in the joint "
+        "training; the steps also count those that train a flow head alone. Epochs over labels: "
+        "how often each labelled target clip was seen. Times depend on the machine and on what "
+        "else it was doing; stages shared by all runs (data, initialisation) are not included."
     )
-    return Table("Cost", header, tuple(rows), note=note)
-
-
-def to_markdown(table: Table) -> str:
-    """A Markdown pipe table."""
-    lines = [
-        "| " + " | ".join(_markdown(cell) for cell in table.header) + " |",
-        "| --- |" + " ---: |" * (len(table.header) - 1),
-    ]
-    for i, row in enumerate(table.rows):
-        cells = [
-            f"**{_markdown(cell)}**" if (i, j) in table.marked else _markdown(cell)
-            for j, cell in enumerate(row)
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def to_latex(table: Table) -> str:
-    """A booktabs table; needs \\usepackage{booktabs} and nothing else."""
-    lines = [
-        r"\begin{tabular}{l" + "r" * (len(table.header) - 1) + "}",
-        r"\toprule",
-        " & ".join(latex_escape(cell) for cell in table.header) + r" \\",
-        r"\midrule",
-    ]
-    for i, row in enumerate(table.rows):
-        cells = [
-            rf"\textbf{{{latex_escape(cell)}}}" if (i, j) in table.marked else latex_escape(cell)
-            for j, cell in enumerate(row)
-        ]
-        lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join(lines) + "\n"
-
-
-def to_text(table: Table) -> str:
-    """Aligned plain text for a console; marked cells carry an asterisk."""
-    marked = [
-        [f"{cell}*" if (i, j) in table.marked else cell for j, cell in enumerate(row)]
-        for i, row in enumerate(table.rows)
-    ]
-    cells = [list(table.header), *marked]
-    widths = [max(len(row[j]) for row in cells) for j in range(len(table.header))]
-    lines = [
-        "  ".join(
-            c.rjust(w) if j else c.ljust(w) for j, (c, w) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([table.title, *(line.rstrip() for line in lines)]) + "\n"
-
-
-def write_tables(table: Table, data: pd.DataFrame, stem: Path) -> None:
-    """Write stem.md and stem.tex (the table as shown) and stem.csv (`data`, the plain numbers)."""
-    note = f"\n{table.note}\n" if table.note else ""
-    write_text(stem.with_suffix(".md"), f"{to_markdown(table)}{note}")
-    write_text(stem.with_suffix(".tex"), to_latex(table))
-    write_text(stem.with_suffix(".csv"), data.to_csv(index=False))
-
-
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "−": "$-$", "–": "--", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "[": "{[}", "]": "{]}",
-}  # fmt: skip
-
-
-def latex_escape(text: str) -> str:
-    """Escape what LaTeX would read as a command; `[` too, which `\\\\` takes for an argument."""
-    return "".join(LATEX.get(character, character) for character in text)
-
-
-def _markdown(text: str) -> str:
-    return text.replace("|", r"\|").replace("_", r"\_").replace("*", r"\*")
+    return f"{note} Not recorded, so left out: {' and '.join(missing)}." if missing else note
 
 
 def trained_then_initial(records: Records) -> list[str]:
@@ -195,7 +196,7 @@ def trained_then_initial(records: Records) -> list[str]:
     return sorted(arms, key=lambda arm: arm == INITIALISATION)  # stable: keeps the plan's order
 
 
-def _arm_label(records: Records, arm: str) -> str:
+def arm_label(records: Records, arm: str) -> str:
     if arm == CHANCE:
         return arm
     runs = records.runs[records.runs["arm"] == arm]
@@ -209,19 +210,6 @@ def seeds_cell(records: Records, arm: str) -> str:
         return ""
     done, planned = int(runs["finished"].sum()), len(runs)
     return str(done) if done == planned else f"{done} of {planned}"
-
-
-def _best_arm(records: Records, summary: Summary, benchmark: str, name: str) -> str | None:
-    """The arm with the best mean; yardsticks of the plan and the initialisation do not compete."""
-    best: tuple[float, str] | None = None
-    for arm in scored_arms(records):
-        row = summary.score(arm, benchmark, name)
-        if row is None or arm == INITIALISATION or records.plan.arm(arm).yardstick:
-            continue
-        score = improvement(name, row["mean"])
-        if best is None or score > best[0]:
-            best = (score, arm)
-    return None if best is None else best[1]
 
 
 def score_cell(name: str, row: Row | None) -> str:
@@ -245,11 +233,21 @@ def difference_cell(name: str, row: Row | None) -> str:
 
 def _mean_text(values: pd.Series, unit: float, form: str) -> str:
     values = pd.to_numeric(values).dropna()
-    if values.empty:
-        return "–"
-    mean = values.mean() / unit
-    return f"{round(mean) if form == 'd' else mean:{form}}"
+    return "–" if values.empty else f"{values.mean() / unit:{form}}"
 
 
-def _count_text(count: int | None) -> str:
-    return "–" if count is None else str(count)
+__all__ = [
+    "Table",
+    "benchmark_table",
+    "cost_table",
+    "difference_table",
+    "family_data",
+    "family_table",
+    "latex_escape",
+    "score_cell",
+    "shown_metrics",
+    "to_latex",
+    "to_markdown",
+    "to_text",
+    "write_tables",
+]
