@@ -24,42 +24,43 @@ everything else."""
 def draw_above(ax: Axes, cloud: CloudRow) -> None:
     """Draw into a panel: x to the right, the first camera's viewing direction upward."""
     height = np.median(cloud.true_cameras[:, 1, 3])
-    true = _slab(cloud.truth, height)
-    predicted = _slab(cloud.predicted, height)
+    true = slab(cloud.truth, height)
+    predicted = slab(cloud.predicted, height)
     ax.scatter(*cloud.truth[true][:, [0, 2]].T, s=3.0, color=TRUE_COLOUR, lw=0, zorder=1)
     shown = cloud.predicted[predicted][:, [0, 2]]
     ax.scatter(*shown.T, s=2.0, c=cloud.colours[predicted], lw=0, zorder=2)
-    _limits(ax, cloud, cloud.truth[true])
+    centres = np.concatenate([cloud.true_cameras, cloud.predicted_cameras])[:, :3, 3]
+    frame_scene(ax, cloud.truth[true], centres)
     size = 0.09 * (ax.get_ylim()[1] - ax.get_ylim()[0])
     for true_camera, camera in zip(cloud.true_cameras, cloud.predicted_cameras):
         places = np.stack([true_camera[[0, 2], 3], camera[[0, 2], 3]])
         ax.plot(*places.T, color=PREDICTED_CAMERA, lw=0.6, ls=":", zorder=3)
-        _frustum(ax, true_camera, size, TRUE_CAMERA)
-        _frustum(ax, camera, size, PREDICTED_CAMERA)
+        draw_camera(ax, true_camera, size, TRUE_CAMERA)
+        draw_camera(ax, camera, size, PREDICTED_CAMERA)
     ax.set(xticks=[], yticks=[])
 
 
-def _slab(points: np.ndarray, height: float) -> np.ndarray:
+def slab(points: np.ndarray, height: float) -> np.ndarray:
     """Indices of the share of points nearest to a height, evenly thinned."""
     distance = np.abs(points[:, 1] - height)
     near = np.flatnonzero(distance <= np.quantile(distance, SLAB))
     return near[:: max(1, -(-len(near) // SHOWN_POINTS))]
 
 
-def _limits(ax: Axes, cloud: CloudRow, truth: np.ndarray) -> None:
-    """Around the true points and all cameras; equal scale on both axes, no empty border."""
-    low, high = np.quantile(truth[:, [0, 2]], [0.005, 0.995], axis=0)
-    centres = np.concatenate([cloud.true_cameras, cloud.predicted_cameras])[:, [0, 2], 3]
+def frame_scene(ax: Axes, points: np.ndarray, centres: np.ndarray) -> None:
+    """Around points and camera centres [*, 3]; equal scale on both axes, no empty border."""
+    centres = centres[:, [0, 2]]
+    low, high = np.quantile(points[:, [0, 2]], [0.005, 0.995], axis=0)
     low, high = np.minimum(low, centres.min(axis=0)), np.maximum(high, centres.max(axis=0))
     middle, extent = (low + high) / 2, 1.12 * (high - low)
     box = ax.get_position()
     width, height = ax.figure.get_size_inches() * [box.width, box.height]
-    unit = max(extent[0] / width, extent[1] / height)  # scene units per inch
+    unit = max(extent[0] / width, extent[1] / height) or 1.0  # scene units per inch
     ax.set_xlim(middle[0] - unit * width / 2, middle[0] + unit * width / 2)
     ax.set_ylim(middle[1] - unit * height / 2, middle[1] + unit * height / 2)
 
 
-def _frustum(ax: Axes, camera: np.ndarray, size: float, colour: str) -> None:
+def draw_camera(ax: Axes, camera: np.ndarray, size: float, colour: str) -> None:
     """A dot at the centre, a triangle opening along the viewing direction; camera [4, 4]."""
     corners = np.array([[0.0, 0.0, 0.0], [-0.5, 0.0, 1.0], [0.5, 0.0, 1.0], [0.0, 0.0, 0.0]])
     outline = size * corners @ camera[:3, :3].T + camera[:3, 3]
