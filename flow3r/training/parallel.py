@@ -112,7 +112,7 @@ class _Step(nn.Module):
         return self._losses(stage, batch, step)
 
 
-def _add(state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _add(state, bucket):  # DDP refuses annotations that are strings
     """Sum gradients over the processes (DDP by itself takes the mean)."""
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda future: future.value()[0])

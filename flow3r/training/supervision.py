@@ -7,14 +7,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from flow3r.data.clip import LabelledClips, PairFlow
+from flow3r.data.clip import PairFlow, UnlabelledClips
 from flow3r.formulations.assembled import Flow3r
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.reduction import Total, alone
 from flow3r.losses.total import LossConfig, supervised_loss
 from flow3r.training.batches import StepBatch
 from flow3r.training.config import StageConfig
-from flow3r.training.precision import autocast
+from flow3r.training.precision import mixed_precision
 
 
 class RunObjective:
@@ -27,12 +27,13 @@ class RunObjective:
     def prepare(self, stage: StageConfig) -> None:
         """Freeze the backbone and the geometry heads while only the flow head trains."""
         self.module.train()
-        self.module.model.requires_grad_(stage.trains == "everything")
+        self.module.model.requires_grad_(stage.trains in ("everything", "all-but-encoder"))
+        self.module.model.backbone.encoder.requires_grad_(stage.trains == "everything")
 
     def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
         """The stage's terms; `loss` is what is minimised."""
         if stage.trains == "flow-head":
-            return self._flow_head_losses(batch.labelled)
+            return self._flow_head_losses(batch)
         return self._joint_losses(batch)
 
     def _joint_losses(self, batch: StepBatch) -> dict[str, Tensor]:
@@ -42,7 +43,7 @@ class RunObjective:
         (`flow-labelled`).
         """
         target = _all_flow(batch)
-        with autocast(batch.labelled.images.device, self.precision):
+        with mixed_precision(batch.labelled.images.device, self.precision):
             prediction = self.module(
                 batch.images, pairs=target.pairs, intrinsics=_intrinsics(batch)
             )
@@ -54,14 +55,24 @@ class RunObjective:
             loss = loss + self.config.flow_weight * terms["flow"]
         return {"loss": loss, **terms}
 
-    def _flow_head_losses(self, clips: LabelledClips) -> dict[str, Tensor]:
-        """The flow loss on labelled clips alone (paper: stage 1, the backbone is frozen)."""
-        with autocast(clips.images.device, self.precision):
+    def _flow_head_losses(self, batch: StepBatch) -> dict[str, Tensor]:
+        """The flow loss on labelled clips alone (paper: stage 1, the backbone is frozen).
+
+        A process that has none takes unlabelled clips that weigh nothing: its gradients are zero,
+        and there are as many as elsewhere.
+        """
+        clips = batch.labelled if len(batch.labelled.images) else _weightless(batch.unlabelled)
+        with mixed_precision(clips.images.device, self.precision):
             prediction = self.module(
                 clips.images, pairs=clips.flow.pairs, intrinsics=clips.intrinsics
             )
         flow = flow_loss(prediction.flow, clips.flow, self.config, self.total)
         return {"loss": self.config.flow_weight * flow, "flow": flow}
+
+
+def _weightless(clips: UnlabelledClips) -> UnlabelledClips:
+    nowhere = torch.zeros_like(clips.flow.covisibility)
+    return replace(clips, flow=replace(clips.flow, covisibility=nowhere))
 
 
 def _all_flow(batch: StepBatch) -> PairFlow:
