@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.spec import RunSpec
+from experiments.spec import FROM_FILE, RunSpec
 from experiments.stages import dataset_stage, pretrain_stage, unlabelled_stage
 from flow3r.data.pool import Pool
 from flow3r.data.store import ClipStore
-from flow3r.errors import ConfigError, DataError
+from flow3r.errors import ConfigError
 from flow3r.formulations.assembled import Flow3r, build_model
-from flow3r.model.released import load_dinov2, load_pi3
-from flow3r.training.checkpoint import load_weights
+from flow3r.weights.build import build_with_weights, unmap
+from flow3r.weights.files import read_weights
+from flow3r.weights.transfer import (
+    PARTS,
+    ImportReport,
+    import_dinov2,
+    import_own,
+    import_released,
+)
 
 WEIGHTS = "weights.pt"
-MODEL_PREFIX = "model."
-"""Backbone and geometry heads, in a run's and in the pretrain stage's state dict alike."""
 
 
 def open_dataset(dataset: dict[str, Any], output_dir: Path) -> ClipStore:
@@ -53,46 +59,32 @@ def fingerprints(pools: dict[str, Pool]) -> dict[str, str]:
 
 def initial_model(spec: dict[str, Any], parsed: RunSpec, output_dir: Path) -> Flow3r:
     """The model at step 0: its weights depend on the seed and the initialisation alone."""
-    model = build_model(parsed.model, parsed.formulation, parsed.seed)
-    if parsed.initialisation.kind == "pretrain":
-        directory = output_dir / "stages" / pretrain_stage(spec).id
-        _load_shared(model, load_weights(directory / WEIGHTS), parsed.formulation.name)
-    elif parsed.initialisation.kind != "random":
-        _load_file(model, parsed)
-    return model
+    model, report = initial_weights(spec, parsed, output_dir)
+    if parsed.initialisation.kind in FROM_FILE:
+        print(report, flush=True)
+    return unmap(model)
 
 
-def _load_file(model: Flow3r, parsed: RunSpec) -> None:
-    """Start from a file of the user's, in one of three layouts."""
-    weights = load_weights(Path(parsed.initialisation.weights))
-    if parsed.initialisation.kind == "dinov2":
-        load_dinov2(model.model, weights)
-    elif parsed.initialisation.kind == "pi3":
-        head = load_pi3(model.model, weights)
-        if head and parsed.formulation.name == "flow-factored":
-            _load_strictly(model.formulation.head, head, "the flow-factored head")
-    else:
-        _load_shared(model, weights, parsed.formulation.name)
+def initial_weights(
+    spec: dict[str, Any], parsed: RunSpec, output_dir: Path
+) -> tuple[Flow3r, ImportReport | None]:
+    """The model at step 0, and what became of the tensors of the file that it starts from, if any.
 
-
-def _load_shared(model: Flow3r, weights: dict[str, torch.Tensor], formulation: str) -> None:
-    """Backbone and geometry heads from the shared weights; the flow head if it was pretrained."""
-    shared = _under(weights, MODEL_PREFIX)
-    _load_strictly(model.model, shared, "backbone and geometry heads")
-    head = _under(weights, f"heads.{formulation}.")
-    if head:
-        _load_strictly(model.formulation, head, f"the {formulation} head")
-
-
-def _under(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-
-
-def _load_strictly(module: torch.nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
-    try:
-        module.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise DataError(f"the initial weights do not fit {what}: {error}") from None
+    A file may lack a flow head, and pi3's the confidence branch: these start as drawn.
+    """
+    initialisation = parsed.initialisation
+    build = partial(build_with_weights, parsed.model, parsed.formulation, parsed.seed)
+    if initialisation.kind == "random":
+        return build_model(parsed.model, parsed.formulation, parsed.seed), None
+    if initialisation.kind == "pretrain":
+        weights = read_weights(output_dir / "stages" / pretrain_stage(spec).id / WEIGHTS)
+        return build(lambda model: import_own(model, weights, may_lack=("flow-head",)))
+    weights = read_weights(Path(initialisation.weights))
+    if initialisation.kind == "weights":
+        return build(lambda model: import_own(model, weights, may_lack=("flow-head",)))
+    if initialisation.kind == "dinov2":
+        return build(lambda model: import_dinov2(model.model, weights))
+    return build(lambda model: import_released(model, weights, may_lack=tuple(PARTS)))
 
 
 def choose_device(name: str) -> torch.device:

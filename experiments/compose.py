@@ -23,6 +23,16 @@ SURROUNDINGS = (
     "teacher",
     "head_options",
 )
+INIT = "model.init="
+KINDS = {
+    "pi3": "pi3",
+    "flow3r": "pi3",
+    "vggt": "vggt",
+    "dinov2": "dinov2",
+    "run": "weights",
+    "pretrain": "weights",
+}
+"""Layout of a weights file -> `initialisation.kind`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def choices(group: str) -> list[str]:
 
 def compose(overrides: list[str]) -> Composed:
     """Compose and validate one run; ConfigError names the unknown thing and the choices."""
-    config = _compose_plain(tuple(overrides))
+    config = _compose_plain(tuple(_with_initial_weights(overrides)))
     from experiments.spec import resolve
 
     surroundings = {key: config.pop(key) for key in SURROUNDINGS}
@@ -56,6 +66,29 @@ def compose(overrides: list[str]) -> Composed:
         profile=surroundings["profile_name"],
         cost=surroundings["cost"],
     )
+
+
+def _with_initial_weights(overrides: list[str]) -> list[str]:
+    """Write `model.init=<path>` out: which kind of weights it is, its names tell."""
+    paths = [o.removeprefix(INIT) for o in overrides if o.startswith(INIT)]
+    if not paths:
+        return overrides
+    from flow3r.weights.files import read_weights
+    from flow3r.weights.layouts import recognise
+
+    kind = KINDS[recognise(read_weights(Path(paths[-1])), f"{INIT}{paths[-1]}")]
+    return [
+        *(o for o in overrides if not o.startswith(INIT)),
+        f"initialisation.kind={kind}",
+        f"initialisation.weights={_quoted(paths[-1])}",
+        "++initialisation.pretrain=null",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """A text as a Hydra value, whatever characters it has."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _identify_videos(data: dict[str, Any]) -> None:

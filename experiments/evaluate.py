@@ -1,4 +1,4 @@
-"""Score a trained run, or a checkpoint, on the test benchmarks."""
+"""Score a trained run, or a released weights file, on the test benchmarks."""
 
 from __future__ import annotations
 
@@ -11,38 +11,65 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from experiments.arguments import run_script, split_arguments
 
 HELP = """
-Score a trained run on its test benchmarks.
+Score a trained run on its test benchmarks, or a released weights file on those of a config.
 
   python experiments/evaluate.py run=<output_dir>/runs/<run id>
   python experiments/evaluate.py run=<output_dir>/runs/<run id>/checkpoint/weights.pt
   python experiments/evaluate.py run=<run directory> predict=true device=cuda
+  python experiments/evaluate.py weights=flow3r.safetensors size.pixels=112 profile=gpu
 
-By default the run's exported predictions are scored again, without the model: a changed metric
+A run: by default its exported predictions are scored again, without the model: a changed metric
 takes seconds. With predict=true, or where there are no predictions, the weights are run again.
 Prints one row per benchmark and writes <run directory>/evaluation.json.
 
   predict=true|false   run the model again (default false)
-  device=auto|cpu|cuda where to run it (default auto)
+
+A weights file: released Flow3r, pi3 or VGGT (.safetensors, .bin, .pt, .pth). The other arguments
+are overrides as in train.py (profile=, model=, formulation=, size.pixels=, output_dir=, ...); model
+and formulation are found in the file if not given. Prints what was imported and the table, and
+writes a new directory <output_dir>/evaluations/<name of the file>[-2, -3, ...].
+
+  device=auto|cpu|cuda where to run the model (default auto)
 """
 
 
 def main(arguments: list[str]) -> int:
     """Evaluate and print the summary."""
-    own, rest = split_arguments(arguments, ("run", "predict", "device"))
+    own, rest = split_arguments(arguments, ("run", "weights", "predict", "device"))
+    from flow3r.config import require
+
+    require(
+        len({"run", "weights"} & set(own)) == 1,
+        "run=<run directory or checkpoint> is required, or weights=<file>; see --help",
+    )
+    records = _score_file(own, rest) if "weights" in own else _score_run(own, rest)
+    _print(records)
+    return 0
+
+
+def _score_run(own: dict[str, str], rest: list[str]) -> dict:
     from flow3r.config import require, require_choice
 
     require(not rest, f"unknown arguments {rest}; see --help")
-    require("run" in own, "run=<run directory or checkpoint> is required; see --help")
     require_choice("predict", own.get("predict", "false"), ("true", "false"))
     from experiments.rescoring import predict_again, score_again
 
     directory = find_run(Path(own["run"]))
     if own.get("predict") == "true" or not (directory / "predictions").exists():
-        records = predict_again(directory, own.get("device", "auto"))
-    else:
-        records = score_again(directory)
-    _print(records)
-    return 0
+        return predict_again(directory, own.get("device", "auto"))
+    return score_again(directory)
+
+
+def _score_file(own: dict[str, str], overrides: list[str]) -> dict:
+    from flow3r.config import require
+
+    require("predict" not in own, "predict= belongs to run=; see --help")
+    from experiments.weights_scoring import score_weights
+
+    device = [f"runtime.device={own['device']}"] if "device" in own else []
+    scored = score_weights(Path(own["weights"]), [*overrides, *device])
+    print(f"evaluation: {scored.directory}")
+    return scored.records
 
 
 def find_run(path: Path) -> Path:

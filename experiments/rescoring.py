@@ -15,7 +15,7 @@ from flow3r.evaluation.benchmark import score_benchmark
 from flow3r.evaluation.predictions import load_predictions
 from flow3r.files import read_json
 from flow3r.formulations.assembled import build_model
-from flow3r.training.checkpoint import load_weights
+from flow3r.weights.files import read_weights
 
 
 def score_again(path: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def predict_again(path: Path, device_name: str) -> dict[str, Any]:
     device = choose_device(device_name)
     model = build_model(parsed.model, parsed.formulation, parsed.seed)
     try:
-        model.load_state_dict(load_weights(path / "checkpoint" / WEIGHTS))
+        model.load_state_dict(read_weights(path / "checkpoint" / WEIGHTS))
     except RuntimeError as error:
         raise DataError(f"{path}: the weights do not fit the run's spec: {error}") from None
     evaluate_run(directory, spec, parsed, model.to(device), device, stop=lambda: False)

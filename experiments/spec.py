@@ -18,8 +18,8 @@ from flow3r.training.config import TrainingConfig
 from flow3r.training.pretrain import PretrainConfig
 
 SCHEMA = 1
-INITIALISATIONS = ("pretrain", "random", "weights", "pi3", "dinov2")
-FROM_FILE = ("weights", "pi3", "dinov2")
+INITIALISATIONS = ("pretrain", "random", "weights", "pi3", "vggt", "dinov2")
+FROM_FILE = ("weights", "pi3", "vggt", "dinov2")
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,9 @@ class DataConfig:
 class InitialisationConfig:
     """Where the weights start: the pretrain stage, random, or a file of the user's.
 
-    Files: `weights` is what the pretrain stage writes, `pi3` released pi3 or Flow3r weights,
-    `dinov2` DINOv2 weights for the encoder (the rest random).
+    Files: `weights` is what the pretrain stage or a run writes, `pi3` released pi3 or Flow3r
+    weights, `vggt` released VGGT weights, `dinov2` DINOv2 weights for the encoder (the rest
+    random).
     """
 
     kind: str = "pretrain"

@@ -62,8 +62,16 @@ def required_stages(spec: dict[str, Any]) -> list[Stage]:
     stages.append(dataset_stage(data["labelled"]))
     if data["unlabelled_clips"]:
         stages.append(unlabelled_stage(spec))
-    for benchmark in (*data["validation"].values(), *data["test"].values()):
-        stages.append(dataset_stage(benchmark))
-    stages += [chance_stage(spec, name) for name in data["test"]]
-    unique = {stage.id: stage for stage in stages}
-    return list(unique.values())
+    return _unique([*stages, *benchmark_stages(spec)])
+
+
+def benchmark_stages(spec: dict[str, Any]) -> list[Stage]:
+    """Every stage that scoring on the test benchmarks needs, each after those it depends on."""
+    data = spec["data"]
+    benchmarks = (*data["validation"].values(), *data["test"].values())
+    stages = [dataset_stage(benchmark) for benchmark in benchmarks]
+    return _unique([*stages, *(chance_stage(spec, name) for name in data["test"])])
+
+
+def _unique(stages: list[Stage]) -> list[Stage]:
+    return list({stage.id: stage for stage in stages}.values())

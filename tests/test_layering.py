@@ -35,6 +35,8 @@ ROOMS = {
     "losses": {"geometry", "model", "data", "teachers"},
     "training": {"geometry", "model", "data", "teachers", "formulations", "losses"},
     "evaluation": {"geometry", "model", "data", "teachers"},
+    "weights": {"geometry", "model", "formulations"},
+    "library": {"geometry", "model", "formulations", "weights"},
     "inference": {"geometry", "model", "data", "teachers", "formulations"},
 }
 """The same inside flow3r. Modules directly in flow3r/ (errors, config, ...) are open to every room
@@ -52,6 +54,7 @@ LAZY_ONLY = {
     "av": ("flow3r/data/video",),
     "cv2": ("flow3r/teachers/", "flow3r/data/video"),
     "timm": ("flow3r/model/",),
+    "safetensors": ("flow3r/weights/files.py",),
     "PIL": ("flow3r/inference/",),
     "trimesh": ("flow3r/inference/",),
     "rerun": ("flow3r/inference/",),

@@ -9,6 +9,7 @@ from flow3r.formulations.base import Formulation, check_pairs
 from flow3r.formulations.registry import FormulationConfig, create_formulation
 from flow3r.model.config import ModelConfig
 from flow3r.model.outputs import Flow, Geometry, Latents, Prediction
+from flow3r.model.precision import reduced_precision
 from flow3r.model.reconstruction import ReconstructionModel, create_reconstruction
 from flow3r.streams import stream_seed
 
@@ -20,6 +21,8 @@ class Flow3r(nn.Module):
         super().__init__()
         self.model = model
         self.formulation = formulation
+        self.compute_dtype = torch.float32
+        """bfloat16 or float16: forward runs under autocast to it; the heads stay in float32."""
 
     def forward(
         self, images: Tensor, pairs: Tensor | None = None, intrinsics: Tensor | None = None
@@ -28,8 +31,9 @@ class Flow3r(nn.Module):
         [B, P, 2]; intrinsics [B, N, 3, 3] where they are known. The flow head runs only when pairs
         are given.
         """
-        latents, geometry = self.model(images)
-        flow = None if pairs is None else self.flow(latents, geometry, pairs, intrinsics)
+        with reduced_precision(images, self.compute_dtype):
+            latents, geometry = self.model(images)
+            flow = None if pairs is None else self.flow(latents, geometry, pairs, intrinsics)
         return Prediction(latents=latents, geometry=geometry, flow=flow)
 
     def flow(

@@ -10,8 +10,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def channel_constant(values: tuple[float, ...]) -> Tensor:
-    """[1, 3, 1, 1], to be registered as a buffer."""
-    return torch.tensor(values).view(1, 3, 1, 1)
+    """[1, 3, 1, 1], to be registered as a buffer; real even in a model built on the meta device,
+    since released weights need not hold it.
+    """
+    return torch.tensor(values, device="cpu").view(1, 3, 1, 1)
 
 
 def check_images(images: Tensor, patch_size: int) -> None:

@@ -45,7 +45,16 @@ def save(state: TrainingState, path: Path) -> None:
 
 def load(path: Path) -> TrainingState:
     """Read a state onto the CPU; DataError if the file is damaged or holds something else."""
-    return TrainingState(**_read(path, expected=set(TrainingState.__dataclass_fields__)))
+    expected = set(TrainingState.__dataclass_fields__)
+    if not path.exists():
+        raise DataError(f"no checkpoint at {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(f"{path} is not a readable checkpoint: {error}") from error
+    if not isinstance(content, dict) or set(content) != expected:
+        raise DataError(f"{path} does not hold a training state: {sorted(expected)}")
+    return TrainingState(**content)
 
 
 def restore_rng(state: TrainingState) -> None:
@@ -56,23 +65,6 @@ def restore_rng(state: TrainingState) -> None:
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's state dict alone."""
+    """Write a module's state dict alone; `flow3r.weights.files.read_weights` reads it."""
     state = {k: v.detach().cpu() for k, v in module.state_dict().items()}
     write_atomically(path, lambda temporary: torch.save(state, temporary))
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict; DataError if the file is damaged or needs pickled code."""
-    return _read(path, expected=None)
-
-
-def _read(path: Path, expected: set[str] | None) -> dict[str, Any]:
-    if not path.exists():
-        raise DataError(f"no checkpoint at {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DataError(f"{path} is not a readable checkpoint: {error}") from error
-    if not isinstance(content, dict) or (expected is not None and set(content) != expected):
-        raise DataError(f"{path} does not hold what is expected here ({expected or 'weights'})")
-    return content

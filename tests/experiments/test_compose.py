@@ -1,6 +1,7 @@
 """Every shipped config composes; a mistake is one clear message with the choices."""
 
 import pytest
+import torch
 
 from experiments.compose import CONFIGS, choices, compose, load_sweep
 from flow3r.errors import ConfigError, DataError
@@ -32,6 +33,38 @@ def test_the_paper_profile_composes_with_weights(tmp_path):
 def test_a_missing_weights_file_is_named():
     with pytest.raises(ConfigError, match=r"initialisation\.weights='absent\.pt': no such file"):
         compose(["profile=paper", "initialisation.weights=absent.pt"])
+
+
+LAYOUTS = {
+    "pi3": (["point_decoder.projects.weight", "image_mean"], "pi3"),
+    "flow3r": (["point_decoder.projects.weight", "flow_head.mlp.0.weight"], "pi3"),
+    "vggt": (["aggregator.camera_token"], "vggt"),
+    "dinov2": (["patch_embed.proj.weight", "pos_embed"], "dinov2"),
+    "run": (["model.x", "formulation.y"], "weights"),
+    "pretrain": (["model.x", "heads.flow-factored.y", "match.weight"], "weights"),
+}
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_model_init_is_short_for_the_initialisation_that_the_file_tells(layout, profile, tmp_path):
+    names, kind = LAYOUTS[layout]
+    path = tmp_path / "it's a=file.pt"
+    torch.save({name: torch.zeros(1) for name in names}, path)
+    spec = compose([f"profile={profile}", f"model.init={path}"]).spec
+    long = [f'initialisation={{kind: {kind}, weights: "{path}", pretrain: null}}']
+    assert spec == compose([f"profile={profile}", *long]).spec
+    assert spec["initialisation"]["kind"] == kind
+    assert spec["initialisation"]["weights"] == str(path)
+    assert len(spec["initialisation"]["content"]) == 16
+
+
+def test_model_init_names_what_it_cannot_use(tmp_path):
+    with pytest.raises(DataError, match=r"no weights file at absent\.pt"):
+        compose(["model.init=absent.pt"])
+    torch.save({"layer.weight": torch.zeros(1)}, tmp_path / "x.pt")
+    with pytest.raises(DataError, match=r"model\.init=.*x\.pt: unknown layout, 1 tensors such as"):
+        compose([f"model.init={tmp_path / 'x.pt'}"])
 
 
 @pytest.mark.parametrize("model", choices("model"))

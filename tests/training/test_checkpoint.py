@@ -40,13 +40,13 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
 
 
 def test_damage_is_named(tmp_path):
-    path = tmp_path / "weights.pt"
-    checkpoint.save_weights(nn.Linear(50, 50), path)
+    path = tmp_path / "last.pt"
+    checkpoint.save(checkpoint.capture(0, nn.Linear(50, 50), None), path)
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match=r"weights\.pt is not a readable checkpoint"):
-        checkpoint.load_weights(path)
+    with pytest.raises(DataError, match=r"last\.pt is not a readable checkpoint"):
+        checkpoint.load(path)
     with pytest.raises(DataError, match="no checkpoint at"):
-        checkpoint.load_weights(tmp_path / "absent.pt")
+        checkpoint.load(tmp_path / "absent.pt")
 
 
 def test_a_failed_write_leaves_the_previous_file(tmp_path, monkeypatch):

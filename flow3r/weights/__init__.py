@@ -1,0 +1,1 @@
+"""Weights in files: reading them, knowing whose they are, import into a model and export."""
