@@ -24,7 +24,7 @@ from flow3r.evaluation.truth import Truth
 from flow3r.files import read_json, write_json
 from flow3r.formulations.assembled import Flow3r
 from flow3r.model.outputs import Prediction
-from flow3r.training.precision import autocast
+from flow3r.training.precision import mixed_precision
 
 CURVES = ("rra_15", "rta_30", "auc_30", "flow_epe")
 
@@ -39,7 +39,7 @@ def predictor(model: Flow3r, precision: str, device: torch.device) -> Predict:
     """The function that benchmarks call."""
 
     def predict(images: Tensor, pairs: Tensor, intrinsics: Tensor) -> Prediction:
-        with autocast(device, precision):
+        with mixed_precision(device, precision):
             return model(images.to(device), pairs.to(device), intrinsics.to(device))
 
     return predict

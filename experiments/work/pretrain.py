@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from experiments.acceleration import accelerate
 from experiments.assembly import WEIGHTS, choose_device, open_dataset
 from experiments.recording import Recorder
 from experiments.rundir import RunDirectory
@@ -31,6 +32,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     config = from_mapping(PretrainConfig, spec["pretrain"])
     device = choose_device(runtime["device"])
     module = _build(from_mapping(ModelConfig, spec["model"]), config).to(device)
+    accelerate(module, config.training, runtime, device)
     source = Pool.whole([open_dataset(d, directory.output_dir) for d in spec["source"]])
     plan = BatchPlan(
         config.batch, config.seed, {"source": len(source), "labelled": 0, "unlabelled": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from flow3r.model.attention import Attention
 from flow3r.model.rope import Rotary
@@ -46,11 +47,32 @@ class Block(nn.Module):
         self.mlp = Mlp(config.width, round(config.width * config.mlp_ratio))
         self.ls2 = _layer_scale(config)
 
+        self.checkpointing = False
+        """Keep only the input for the backward pass, and compute the rest of it again there."""
+
     def forward(
         self, x: Tensor, rotary: Rotary | None = None, bias: Tensor | None = None
     ) -> Tensor:
+        if self.checkpointing and self.training and torch.is_grad_enabled():
+            # Nothing in a block is random, so no generator's state need be restored.
+            return checkpoint(
+                self._forward, x, rotary, bias, use_reentrant=False, preserve_rng_state=False
+            )
+        return self._forward(x, rotary, bias)
+
+    def _forward(self, x: Tensor, rotary: Rotary | None, bias: Tensor | None) -> Tensor:
         x = x + self.ls1(self.attn(self.norm1(x), rotary, bias))
         return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+def set_checkpointing(module: nn.Module, on: bool) -> None:
+    """Switch activation checkpointing on or off in every block of a module.
+
+    It costs a second forward pass of the blocks and changes no value and no gradient.
+    """
+    for part in module.modules():
+        if isinstance(part, Block):
+            part.checkpointing = on
 
 
 def _layer_scale(config: BlockConfig) -> nn.Module:

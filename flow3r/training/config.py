@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flow3r.config import require, require_choice
 
 PRECISIONS = ("float32", "bfloat16")
-TRAINED = ("everything", "flow-head", "encoder")
+TRAINED = ("everything", "all-but-encoder", "flow-head", "encoder")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class StageConfig:
     lr: float
     warmup_steps: int
     trains: str = "everything"
-    """`flow-head`: backbone and geometry heads frozen; `encoder`: pretraining's matching stage."""
+    """`all-but-encoder`: the patch encoder frozen (pi3); `flow-head`: backbone and geometry heads
+    frozen; `encoder`: pretraining's matching stage. What is frozen keeps no activations, as far as
+    nothing trained lies before it."""
 
     def __post_init__(self) -> None:
         require(self.steps >= 0, f"steps={self.steps} must not be negative")
@@ -64,6 +66,9 @@ class TrainingConfig:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     precision: str = "float32"  # of the backbone; heads and losses are always float32
+    compile: bool = False
+    """torch.compile for the transformer blocks. Part of the settings because it changes last bits.
+    """
 
     def __post_init__(self) -> None:
         require_choice("precision", self.precision, PRECISIONS)

@@ -1,4 +1,4 @@
-"""Mixed precision on request."""
+"""The precision of training and evaluation, by its name in the settings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import contextlib
 import torch
 
 
-def autocast(device: torch.device | str, precision: str) -> contextlib.AbstractContextManager:
-    """bf16 autocast for the backbone; heads leave it by themselves, losses stay outside."""
+def mixed_precision(
+    device: torch.device | str, precision: str
+) -> contextlib.AbstractContextManager[object]:
+    """`bfloat16`: autocast for the backbone; heads leave it by themselves, losses stay outside."""
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

@@ -26,7 +26,7 @@ from flow3r.losses.total import LossConfig, supervised_loss
 from flow3r.model.reconstruction import ReconstructionModel
 from flow3r.training.batches import StepBatch
 from flow3r.training.config import StageConfig, TrainingConfig
-from flow3r.training.precision import autocast
+from flow3r.training.precision import mixed_precision
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PretrainObjective:
         """Train the encoder and its projection alone in the matching stage, all of it after."""
         self.module.train()
         self.module.requires_grad_(stage.trains != "encoder")
-        self.module.model.backbone.encoder.requires_grad_(True)
+        self.module.model.backbone.encoder.requires_grad_(stage.trains != "all-but-encoder")
         self.module.match.requires_grad_(stage.trains == "encoder")
 
     def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class PretrainObjective:
 
     def _geometry_losses(self, clips: LabelledClips, step: int) -> dict[str, Tensor]:
         assembled = self._assembled[step % len(self._assembled)]
-        with autocast(clips.images.device, self.config.training.precision):
+        with mixed_precision(clips.images.device, self.config.training.precision):
             prediction = assembled(
                 clips.images, pairs=clips.flow.pairs, intrinsics=clips.intrinsics
             )
