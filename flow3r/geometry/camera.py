@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 
 MIN_DEPTH = 0.05
 """Depth is clamped here in the perspective division (and points below it count as not in front):
@@ -34,7 +34,7 @@ def size_like(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack([like.new_full((), width), like.new_full((), height)])
 
 
-@full_precision
+@never_half
 def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
     """Depth [..., H, W] and intrinsics [..., 3, 3] to points in camera axes [..., H, W, 3].
 
@@ -44,7 +44,7 @@ def unproject(depth: Tensor, intrinsics: Tensor) -> Tensor:
     return torch.stack([x * depth, y * depth, depth], dim=-1)
 
 
-@full_precision
+@never_half
 def pixel_rays(intrinsics: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """x/z [..., H, W] and y/z [..., H, 1] of the ray through every pixel centre."""
     k = intrinsics[..., None, None]  # [..., 3, 3, 1, 1]
@@ -55,7 +55,7 @@ def pixel_rays(intrinsics: Tensor, height: int, width: int) -> tuple[Tensor, Ten
     return x, y
 
 
-@full_precision
+@never_half
 def project(points: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
     """Points in camera axes [..., 3] to pixels [..., 2] and depth z [...].
 
@@ -73,7 +73,7 @@ def project(points: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([u, v], dim=-1), z
 
 
-@full_precision
+@never_half
 def resize_intrinsics(
     intrinsics: Tensor, from_size: tuple[int, int], to_size: tuple[int, int]
 ) -> Tensor:
@@ -89,7 +89,7 @@ def resize_intrinsics(
     return torch.stack([first, second, third], dim=-2)
 
 
-@full_precision
+@never_half
 def intrinsics_from_field_of_view(field_of_view: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Intrinsics [..., 3, 3] from angles (vertical, horizontal) [..., 2] in radians, in (0, pi).
 
@@ -102,7 +102,7 @@ def intrinsics_from_field_of_view(field_of_view: Tensor, image_size: tuple[int, 
     return _centred_intrinsics(focal_x, focal_y, image_size)
 
 
-@full_precision
+@never_half
 def recover_intrinsics(local_points: Tensor) -> Tensor:
     """Intrinsics [..., 3, 3] that best explain points in camera axes [..., H, W, 3].
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from flow3r.geometry.camera import MIN_DEPTH, project
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 from flow3r.geometry.se3 import transform_points
 
 
-@full_precision
+@never_half
 def rigid_target_px(
     local_points: Tensor,  # [B, P, H, W, 3], the source frame's points in its camera axes
     target_from_source: Tensor,  # [B, P, 4, 4]
@@ -27,7 +27,7 @@ def rigid_target_px(
     return target_px, z > MIN_DEPTH
 
 
-@full_precision
+@never_half
 def ndc_from_px(target_px: Tensor, size: tuple[int, int]) -> Tensor:
     """Pixels (x, y) [..., 2] to the released flow head's coordinates; `size` is (H, W).
 
@@ -39,7 +39,7 @@ def ndc_from_px(target_px: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.stack([1 - x * (2 / last_x), 1 - y * (2 / last_y)], dim=-1)
 
 
-@full_precision
+@never_half
 def px_from_ndc(ndc: Tensor, size: tuple[int, int]) -> Tensor:
     """The inverse of `ndc_from_px`."""
     last_x, last_y = _last_pixel(size)

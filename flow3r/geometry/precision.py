@@ -14,7 +14,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def full_precision(function: FunctionT) -> FunctionT:
+def never_half(function: FunctionT) -> FunctionT:
     """Run `function` outside autocast, with its half-precision tensor arguments raised to float32.
 
     A pixel coordinate of 400 has a spacing of 2 in bfloat16, and a bfloat16 3x3 product is no

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 
 _RELATIVE_FLOOR = 1e-4
 """Lower bound of s_i + s_j in the backward, relative to the largest singular value. Only inputs at
@@ -23,7 +23,7 @@ _SQUARE_FLOOR = 1e-8
 """Quaternions whose squared length is below this are not normalised, for the same reason."""
 
 
-@full_precision
+@never_half
 def nearest_rotation(m: Tensor) -> Tensor:
     """The rotation R in SO(3) that minimises |R - m| in the Frobenius norm; [..., 3, 3] -> same.
 
@@ -34,7 +34,7 @@ def nearest_rotation(m: Tensor) -> Tensor:
     return _NearestRotation.apply(m)
 
 
-@full_precision
+@never_half
 def rotation_from_nine(x: Tensor) -> Tensor:
     """Nine numbers to a rotation as pi3's camera head does it; [..., 9] -> [..., 3, 3].
 
@@ -44,7 +44,7 @@ def rotation_from_nine(x: Tensor) -> Tensor:
     return nearest_rotation(rows)
 
 
-@full_precision
+@never_half
 def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
     """Quaternions (x, y, z, w) of any length but zero to rotations; [..., 4] -> [..., 3, 3].
 
@@ -91,7 +91,7 @@ class _NearestRotation(torch.autograd.Function):
         return _backward(gradient.to(rotation.dtype), rotation, p, vh)
 
 
-@full_precision
+@never_half
 def _backward(gradient: Tensor, rotation: Tensor, p: Tensor, vh: Tensor) -> Tensor:
     v = vh.mT
     inner = rotation.mT @ gradient

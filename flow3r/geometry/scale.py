@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 
 
-@full_precision
+@never_half
 @torch.no_grad()
 def optimal_scale(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """The scale s that minimises sum_k weight_k |s * prediction_k - target_k|_1, per item.

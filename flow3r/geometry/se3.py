@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 
 
-@full_precision
+@never_half
 def make_transform(rotation: Tensor, translation: Tensor) -> Tensor:
     """[..., 3, 3] and [..., 3] (equal leading shape) to [..., 4, 4]."""
     top = torch.cat([rotation, translation[..., None]], dim=-1)
@@ -16,26 +16,26 @@ def make_transform(rotation: Tensor, translation: Tensor) -> Tensor:
     return torch.cat([top, bottom], dim=-2)
 
 
-@full_precision
+@never_half
 def inverse(transform: Tensor) -> Tensor:
     """Inverse of a rigid transform [..., 4, 4], by transposing the rotation."""
     rotation = transform[..., :3, :3].mT
     return make_transform(rotation, -(rotation @ transform[..., :3, 3:])[..., 0])
 
 
-@full_precision
+@never_half
 def transform_points(transform: Tensor, points: Tensor) -> Tensor:
     """Apply [..., 4, 4] to points [..., K, 3]; leading dimensions broadcast."""
     return points @ transform[..., :3, :3].mT + transform[..., None, :3, 3]
 
 
-@full_precision
+@never_half
 def relative_pose(world_from_a: Tensor, world_from_b: Tensor) -> Tensor:
     """`a_from_b` of two poses [..., 4, 4]; leading dimensions broadcast."""
     return inverse(world_from_a) @ world_from_b
 
 
-@full_precision
+@never_half
 def rotation_angle(rotation: Tensor) -> Tensor:
     """Geodesic angle in [0, pi] radians of rotations [..., 3, 3] -> [...].
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flow3r.geometry.precision import full_precision
+from flow3r.geometry.precision import never_half
 from flow3r.geometry.rotation import nearest_rotation
 
 _MIN_POINTS = 3
@@ -29,7 +29,7 @@ class Similarity:
         return self.scale[..., None, None] * rotated + self.translation[..., None, :]
 
 
-@full_precision
+@never_half
 def umeyama(source: Tensor, target: Tensor, weight: Tensor | None = None) -> Similarity:
     """The similarity that minimises sum_k weight_k |s R source_k + t - target_k|^2.
 
