@@ -72,15 +72,50 @@ def draw_all(runs: Sequence[tuple[str, Path]]) -> list[Undrawn]:
     return drawing.undrawn()
 
 
+def draw_headline(output_dir: Path, sweep: str) -> str | None:
+    """Draw the headline's arm beside its baseline on each benchmark, where both have finished.
+
+    Into reports/<sweep>/qualitative/<benchmark>.png, which the report shows. Returns why nothing
+    was drawn, if so.
+    """
+    folder = output_dir / "reports" / sweep
+    plan = read_json(folder / "plan.json")
+    asked = plan["headline"]
+    arms = [asked["arm"], asked["baseline"]]
+    runs = {(r["arm"], r["seed"]): output_dir / "runs" / r["run_id"] for r in plan["runs"]}
+    seeds = sorted({seed for _, seed in runs})
+    pairs = [[runs.get((arm, seed)) for arm in arms] for seed in seeds]
+    pairs = [pair for pair in pairs if all(run is not None and _finished(run) for run in pair)]
+    if not pairs:
+        return f"{arms[0]} and {arms[1]} share no finished seed yet"
+    sides = [(arm, [pair[i] for pair in pairs]) for i, arm in enumerate(arms)]
+    try:
+        for benchmark in read_json(pairs[0][0] / "evaluation.json")["benchmarks"]:
+            _compare(sides, benchmark, folder / "qualitative" / f"{benchmark}.png")
+    except Exception as error:  # a picture must not keep the report from being written
+        return str(error) or repr(error)
+    return None
+
+
+def _finished(directory: Path) -> bool:
+    return states.state_of(directory) == states.DONE and (directory / "evaluation.json").exists()
+
+
+def _compare(sides: Sequence[tuple[str, list[Path]]], benchmark: str, figure: Path) -> None:
+    from experiments.figures import Side, draw_comparison
+
+    draw_comparison(*(Side(*side) for side in sides), benchmark, figure)
+
+
 def figures_due(directory: Path) -> bool:
     """Whether a finished run lacks a figure or has one older than its predictions.
 
     A figure whose predictions were deleted to save space is kept.
     """
-    evaluation = directory / "evaluation.json"
-    if states.state_of(directory) != states.DONE or not evaluation.exists():
+    if not _finished(directory):
         return False
-    return any(_is_due(directory, name) for name in read_json(evaluation)["benchmarks"])
+    scored = read_json(directory / "evaluation.json")["benchmarks"]
+    return any(_is_due(directory, name) for name in scored)
 
 
 def _is_due(directory: Path, benchmark: str) -> bool:

@@ -21,7 +21,7 @@ from sweeps.tracking import RunProjection, create_run
 STUDY_TAG = "study"
 _SQLITE = "sqlite:///"
 _WRITER_LOCK = ".mlflow-writer.lock"
-_REPORT_FILES = (".md", ".csv", ".tex", ".json", ".png", ".pdf")
+_REPORT_FILES = (".html", ".md", ".csv", ".tex", ".json", ".png", ".pdf")
 
 
 def default_uri(output_dir: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +33,88 @@ def draw_run(run_directory: Path) -> list[Path]:
     frames. A figure that is newer than its predictions is kept. Raises DataError for a run without
     evaluation.json or predictions, or with predictions of another run or other data.
     """
-    directory = RunDirectory(run_directory)
-    spec = directory.spec()["spec"]
-    parsed = parse_spec(spec)
-    records = _records(run_directory)
-    exported = {b: run_directory / "predictions" / f"{b}.npz" for b in spec["data"]["test"]}
-    for path in exported.values():
-        _require(path, run_directory)
+    benchmarks = list(RunDirectory(run_directory).spec()["spec"]["data"]["test"])
+    scored_benchmarks(run_directory)
+    for benchmark in benchmarks:
+        _require(_predictions(run_directory, benchmark), run_directory)
     figures = []
-    for benchmark, predictions in exported.items():
+    for benchmark in benchmarks:
         figure = run_directory / "figures" / f"{benchmark}.png"
-        if not _newer(figure, predictions):
-            if benchmark not in records:
-                raise DataError(f"{run_directory}: evaluation.json has no benchmark {benchmark!r}")
-            store = open_dataset(spec["data"]["test"][benchmark], directory.output_dir)
-            loaded = load_predictions(predictions, identity(directory, store, parsed))
-            scenes = records[benchmark]["scenes"]
-            rows = [_row(c, loaded, store, benchmark) for c in choose_scenes(scenes)]
-            _write(figure, _title(parsed, benchmark, len(scenes), rows), rows)
+        if not newer(figure, [_predictions(run_directory, benchmark)]):
+            scored = scored_scenes(run_directory, benchmark)
+            source = RowSource.of(run_directory, benchmark)
+            rows = [source.row(choice) for choice in choose_scenes(scored)]
+            write_sheet(figure, _title(source.parsed, benchmark, len(scored), rows), rows)
         figures.append(figure)
     return figures
 
 
-def _records(run_directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RowSource:
+    """What the rows of one run and benchmark are made from."""
+
+    parsed: RunSpec
+    predictions: ClipPredictions
+    store: ClipStore
+    benchmark: str
+
+    @classmethod
+    def of(cls, run_directory: Path, benchmark: str) -> RowSource:
+        """Opens predictions and truth. Raises DataError where they are missing or do not fit."""
+        directory = RunDirectory(run_directory)
+        spec = directory.spec()["spec"]
+        parsed = parse_spec(spec)
+        path = _predictions(run_directory, benchmark)
+        _require(path, run_directory)
+        store = open_dataset(spec["data"]["test"][benchmark], directory.output_dir)
+        predictions = load_predictions(path, identity(directory, store, parsed))
+        return cls(parsed, predictions, store, benchmark)
+
+    def row(self, choice: Choice) -> Row:
+        """The row of a scene. Predictions are in the order of the store."""
+        known = self.predictions.scenes
+        if choice.scene not in known:
+            raise DataError(
+                f"{choice.scene} was scored but not predicted; predictions are for {known[0]} ... "
+                f"{known[-1]}; evaluate the run again"
+            )
+        index = known.index(choice.scene)
+        clips = self.store.evaluation(np.array([index]), self.benchmark)
+        return make_row(choice, self.predictions.select(slice(index, index + 1)), clips)
+
+
+def scored_scenes(run_directory: Path, benchmark: str) -> list[dict[str, Any]]:
+    """The scenes' scores of a benchmark; DataError where the run has none."""
+    benchmarks = scored_benchmarks(run_directory)
+    if benchmark not in benchmarks:
+        raise DataError(f"{run_directory}: evaluation.json has no benchmark {benchmark!r}")
+    return benchmarks[benchmark]["scenes"]
+
+
+def scored_benchmarks(run_directory: Path) -> dict[str, Any]:
+    """The benchmarks of evaluation.json; DataError where there is none."""
     path = run_directory / "evaluation.json"
     _require(path, run_directory)
     return read_json(path)["benchmarks"]
+
+
+def newer(figure: Path, sources: Sequence[Path]) -> bool:
+    """Whether a figure is there and not older than what it shows."""
+    return figure.exists() and all(
+        figure.stat().st_mtime >= path.stat().st_mtime for path in sources
+    )
+
+
+def write_sheet(path: Path, title: str, rows: Sequence[Row]) -> None:
+    """Draw the rows and write the figure atomically."""
+    from matplotlib import rc_context
+
+    with rc_context(SETTINGS):
+        write_png(path, draw_sheet(title, rows), RESOLUTION)
+
+
+def _predictions(run_directory: Path, benchmark: str) -> Path:
+    return run_directory / "predictions" / f"{benchmark}.npz"
 
 
 def _require(path: Path, run_directory: Path) -> None:
@@ -67,22 +125,6 @@ def _require(path: Path, run_directory: Path) -> None:
         )
 
 
-def _newer(figure: Path, predictions: Path) -> bool:
-    return figure.exists() and figure.stat().st_mtime >= predictions.stat().st_mtime
-
-
-def _row(choice: Choice, predictions: ClipPredictions, store: ClipStore, benchmark: str) -> Row:
-    """Predictions are in the order of the store."""
-    if choice.scene not in predictions.scenes:
-        raise DataError(
-            f"{choice.scene} was scored but not predicted; predictions are for "
-            f"{predictions.scenes[0]} ... {predictions.scenes[-1]}; evaluate the run again"
-        )
-    index = predictions.scenes.index(choice.scene)
-    clips = store.evaluation(np.array([index]), benchmark)
-    return make_row(choice, predictions.select(slice(index, index + 1)), clips)
-
-
 def _title(parsed: RunSpec, benchmark: str, count: int, rows: list[Row]) -> str:
     name = parsed.formulation.name
     head = "" if rows[0].flow is not None else " (no flow head)"
@@ -91,10 +133,3 @@ def _title(parsed: RunSpec, benchmark: str, count: int, rows: list[Row]) -> str:
         f"{name}{head}, seed {parsed.seed}, step {parsed.training.total_steps}: "
         f"{benchmark} scenes, {places} of {count} by {METRICS[CHOICE_METRIC].label}"
     )
-
-
-def _write(path: Path, title: str, rows: list[Row]) -> None:
-    from matplotlib import rc_context
-
-    with rc_context(SETTINGS):
-        write_png(path, draw_sheet(title, rows), RESOLUTION)

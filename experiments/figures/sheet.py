@@ -64,10 +64,13 @@ def _upper(values: list[np.ndarray], share: float) -> float:
 
 
 def draw_sheet(title: str, rows: Sequence[Row]) -> Figure:
-    """The figure of some clips of one benchmark; all have the same size and flow head or none."""
+    """The figure of some clips of one benchmark, all of the same size.
+
+    The columns of the flow are there if a row has any; a row without one leaves them empty.
+    """
     from matplotlib.figure import Figure
 
-    with_flow = rows[0].flow is not None
+    with_flow = any(row.flow is not None for row in rows)
     heads = COLUMNS + (FLOW_COLUMNS if with_flow else ())
     height, width = rows[0].source.shape[:2]
     panel = PANEL * height / width
@@ -112,6 +115,8 @@ def _draw_row(axes: Sequence[Axes], above: Axes, row: Row, limits: Limits) -> No
             masked(error, flow.covisible),
         ]
         notes[6] = f"mean {flow.mean_error:.1f} px"
+    for ax in axes[len(images) :]:
+        ax.text(0.5, 0.5, "no flow\npredicted", ha="center", va="center", fontsize=7, color="0.4")
     # Nearest: the reader should see the pixels that the model saw.
     interpolation = "nearest" if row.source.shape[1] <= NEAREST_UP_TO else "antialiased"
     for ax, image in zip(axes, images):
@@ -120,9 +125,13 @@ def _draw_row(axes: Sequence[Axes], above: Axes, row: Row, limits: Limits) -> No
         axes[column].set_xlabel(note, fontsize=7, labelpad=2)
     draw_above(above, row.cloud)
     above.set_xlabel(f"rotation error {row.cloud.rotation_error:.1f}°", fontsize=7, labelpad=2)
-    label = f"{row.choice.place}\n{row.choice.scene.rpartition('/')[2]}\nMSE {row.choice.value:.2g}"
     axes[0].annotate(
-        label, (-0.06, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=8
+        row.choice.label,
+        (-0.06, 0.5),
+        xycoords="axes fraction",
+        ha="right",
+        va="center",
+        fontsize=8 if not row.choice.arm else 7,
     )
 
 

@@ -9,8 +9,8 @@ import torch
 from matplotlib.image import imread
 
 from experiments.compose import compose
-from experiments.figures import draw_run
-from experiments.figures.choice import Choice, choose_scenes
+from experiments.figures import Side, draw_comparison, draw_run
+from experiments.figures.choice import Choice, choose_by_difference, choose_scenes
 from experiments.figures.colours import HIDDEN, depth_colours, flow_colours, flow_wheel
 from experiments.figures.png import choose_palette, indexed_png
 from experiments.figures.rows import make_row
@@ -56,6 +56,16 @@ def test_best_median_and_worst_are_chosen_by_the_metric(values, expected):
 def test_no_scored_scene_is_an_error():
     with pytest.raises(DataError, match="none of 2 scenes"):
         choose_scenes(_records([None, None]))
+
+
+def test_scenes_of_a_comparison_are_chosen_by_the_difference_over_all_seeds():
+    arm = [_records([0.5, 0.1, 0.9, 0.3]), _records([0.5, 0.3, 0.9, None])]
+    baseline = [_records([0.4, 0.4, 0.9, 0.0]), _records([0.4, 0.6, 0.9, 9.0])]
+    # differences: +0.1, -0.3, 0.0; the last scene lacks a value in one run
+    expected = [("best", "static/000001"), ("median", "static/000002"), ("worst", "static/000000")]
+    assert choose_by_difference(arm, baseline) == expected
+    with pytest.raises(DataError, match="no scene has a value"):
+        choose_by_difference([_records([None])], [_records([1.0])])
 
 
 @pytest.mark.parametrize(
@@ -247,6 +257,8 @@ def _finished_run(output, spec, with_flow):
 
 
 def _store(path, clips):
+    if path.exists():  # shared by runs
+        return ClipStore.open(path)
     labelled = clips.labelled
     frames, _, height, width = labelled.images.shape[1:]
     layout = StoreLayout(frames, height, width, ((0, 1), (1, 0)), labelled=True)
@@ -286,6 +298,30 @@ def test_a_figure_per_benchmark_and_none_drawn_twice(finished):
 def test_a_run_without_a_flow_head_is_drawn(tmp_path, spec):
     paths = draw_run(_finished_run(tmp_path, spec, with_flow=False))
     assert all(path.exists() for path in paths)
+
+
+def test_two_arms_are_drawn_side_by_side_on_the_same_scenes(tmp_path, spec, monkeypatch):
+    plain = {**spec, "seed": 1}
+    runs = [_finished_run(tmp_path, spec, True), _finished_run(tmp_path, plain, False)]
+    drawn = []
+    monkeypatch.setattr(
+        "experiments.figures.comparison.write_sheet",
+        lambda path, title, rows: drawn.append((title, rows)) or path.write_bytes(b"png"),
+    )
+    sides = [Side(name, [run]) for name, run in zip(("flow-factored", "3d-sup"), runs)]
+    figure = tmp_path / "static.png"
+    draw_comparison(*sides, "static", figure)
+    ((title, rows),) = drawn
+    assert title.startswith("flow-factored and 3d-sup, static scenes: best, median and worst")
+    assert [row.choice.arm for row in rows] == ["flow-factored", "3d-sup"] * 3
+    assert [row.choice.scene for row in rows[::2]] == [row.choice.scene for row in rows[1::2]]
+    assert [row.flow is None for row in rows] == [False, True] * 3
+    heads = [ax.get_title() for ax in draw_sheet(title, rows).axes]
+    assert "end-point error" in heads
+    draw_comparison(*sides, "static", figure)
+    assert len(drawn) == 1  # still newer than its sources
+    with pytest.raises(DataError, match="same number of runs"):
+        draw_comparison(sides[0], Side("3d-sup", []), "static", figure)
 
 
 @pytest.mark.parametrize("missing", ["evaluation.json", "predictions/dynamic.npz"])

@@ -10,7 +10,7 @@ import pytest
 
 from flow3r.files import write_json
 from sweeps import drawing
-from sweeps.drawing import Drawing, Undrawn, draw_all
+from sweeps.drawing import Drawing, Undrawn, draw_all, draw_headline
 from sweeps.follow import Follower
 
 
@@ -116,3 +116,41 @@ def test_the_tracker_draws_answers_and_ends_with_the_study(runs, monkeypatch, ca
     assert "will try again" in log
     assert "finished: figures not drawn: no depth" in log
     assert drawn == []
+
+
+@pytest.fixture
+def headline(tmp_path, monkeypatch):
+    """A sweep of two arms and two seeds; a stand-in writes down what was to be compared."""
+    runs = [(arm, seed) for seed in (0, 1) for arm in ("flow", "plain")]
+    plan = {
+        "headline": {"arm": "flow", "baseline": "plain", "benchmark": "dynamic"},
+        "runs": [{"arm": arm, "seed": seed, "run_id": f"{arm}{seed}"} for arm, seed in runs],
+    }
+    write_json(tmp_path / "reports" / "tiny" / "plan.json", plan)
+    for arm, seed in runs:
+        finish(tmp_path / "runs" / f"{arm}{seed}", "running")
+    compared = []
+
+    def compare(sides, benchmark, figure):
+        compared.append(([(arm, [r.name for r in runs]) for arm, runs in sides], benchmark, figure))
+
+    monkeypatch.setattr(drawing, "_compare", compare)
+    return tmp_path, compared
+
+
+def test_the_headline_is_drawn_over_the_seeds_that_both_arms_have(headline):
+    output_dir, compared = headline
+    assert "share no finished seed" in draw_headline(output_dir, "tiny")
+    for run in ("flow0", "flow1", "plain1"):
+        finish(output_dir / "runs" / run, "done")
+    assert draw_headline(output_dir, "tiny") is None
+    figure = output_dir / "reports" / "tiny" / "qualitative" / "static.png"
+    assert compared == [([("flow", ["flow1"]), ("plain", ["plain1"])], "static", figure)]
+
+
+def test_a_headline_that_cannot_be_drawn_is_said(headline, monkeypatch):
+    output_dir, _ = headline
+    for run in ("flow0", "plain0"):
+        finish(output_dir / "runs" / run, "done")
+    monkeypatch.setattr(drawing, "_compare", lambda *words: 1 / 0)
+    assert "division by zero" in draw_headline(output_dir, "tiny")
