@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "einops", "numpy", "scipy")
@@ -35,6 +40,16 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "host": socket.gethostname(),
     }
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """A hash of named tensors, bit for bit: equal in two runs that start from the same weights."""
+    found = hashlib.blake2b(digest_size=8)
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _git(*arguments: str) -> str | None:
