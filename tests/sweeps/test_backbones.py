@@ -1,0 +1,87 @@
+"""The sweep over backbones: what it trains, what is compared, and a whole run of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.compose import compose, load_sweep
+from experiments.identity import run_id
+from experiments.stages import required_stages
+from sweeps.plan import Experiments, Plan, expand, plan_record
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = {"smoke": "smoke", "laptop": "study", "gpu": "small"}
+
+
+def planned(sweep: str, profile: str) -> Plan:
+    tools = Experiments(compose=compose, run_id=run_id, required_stages=required_stages)
+    return expand(load_sweep(sweep, profile), profile, [], [0], tools)
+
+
+def models(plan: Plan) -> dict[str, dict]:
+    return {arm: run.spec["model"] for run in plan.runs for arm in run.arms}
+
+
+@pytest.mark.parametrize("profile", sorted(SIZES))
+def test_both_backbones_run_the_same_three_arms(profile):
+    plan = planned("backbones", profile)
+    found = models(plan)
+    for backbone in ("pi3", "vggt"):
+        expected = compose([f"profile={profile}", f"model={backbone}-{SIZES[profile]}"]).spec
+        arms = {a.name: a for a in plan.arms if a.name.startswith(f"{backbone}-")}
+        assert list(arms) == [f"{backbone}-{kind}" for kind in KINDS]
+        for kind, (formulation, unlabelled) in KINDS.items():
+            arm = arms[f"{backbone}-{kind}"]
+            assert arm.formulation == formulation
+            assert (arm.unlabelled_clips > 0) == unlabelled
+            assert found[arm.name] == expected["model"]
+
+
+KINDS = {
+    "3d-sup": ("3d-sup", False),
+    "flow-labelled": ("flow-factored", False),
+    "flow-factored": ("flow-factored", True),
+}
+
+
+def test_a_backbone_is_compared_with_its_own_supervised_arm():
+    record = plan_record(planned("backbones", "smoke"), None)
+    baselines = {arm["arm"]: arm.get("baseline", record["baseline"]) for arm in record["arms"]}
+    assert baselines == {
+        f"{backbone}-{kind}": f"{backbone}-3d-sup" for backbone in ("pi3", "vggt") for kind in KINDS
+    }
+
+
+def test_each_backbone_is_pretrained_once_and_pi3_shares_its_runs_with_formulations():
+    plan, main = planned("backbones", "laptop"), planned("formulations", "laptop")
+    pretrained = [
+        stage.spec["model"]["architecture"] for stage in plan.stages if "pretrain" in stage.kind
+    ]
+    assert sorted(pretrained) == ["pi3", "vggt"]
+    shared = {run.run_id for run in main.runs}
+    for run in plan.runs:
+        assert (run.run_id in shared) == run.arms[0].startswith("pi3-")
+
+
+@pytest.mark.slow
+def test_the_smoke_sweep_runs_to_its_report(tmp_path):
+    command = ["sweeps/run.py", "sweep=backbones", "profile=smoke", f"output_dir={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, *command, "slots=1", "tracking=false"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "reports" / "backbones"
+    assert (folder / "report.md").exists()
+    results = json.loads((folder / "results.json").read_text())
+    text = json.dumps(results)
+    for backbone in ("pi3", "vggt"):
+        for kind in KINDS:
+            assert f"{backbone}-{kind}" in text
+    states = [json.loads(p.read_text())["state"] for p in tmp_path.glob("runs/*/status.json")]
+    assert states == ["done"] * 12
