@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -119,9 +120,21 @@ def save_predictions(
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:  # a file object: numpy would append .npz to a name
-            np.savez_compressed(file, **arrays)
+            _write_npz(file, arrays)
 
     write_atomically(path, write)
+
+
+def _write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """As numpy's savez_compressed, but with zlib's fastest level.
+
+    On differenced arrays it takes an eighth of the time of numpy's level for 3 % more bytes;
+    compression was a third of the evaluation of a small run.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def load_predictions(path: Path, fingerprint: Mapping[str, str]) -> ClipPredictions:
