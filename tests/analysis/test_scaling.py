@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.answer import scaling_answer
+from analysis.plan import Arm
 from analysis.records import load_records
-from analysis.scaling import curve_arms, scaling_curve, slope_weights
+from analysis.scaling import curve_arms, run_points, scaling_curve, slope_weights, unit_of
 from analysis.summary import summarise
 from flow3r.errors import DataError
 from flow3r.files import read_json, write_json
@@ -17,8 +17,8 @@ COUNTS = [0, 16, 64, 256, 1024, 4096]
 def curve(scaling, tmp_path):
     recorded = scaling(scenes=12)
     records = load_records(recorded.write(tmp_path), "scaling")
-    numbers = summarise(records, 100)
-    return recorded, records, scaling_curve(records, numbers, "dynamic", "rra_15")
+    numbers = summarise(records)
+    return recorded, scaling_curve(records, numbers, "dynamic", "rra_15")
 
 
 def test_slope_weights_equal_polyfit():
@@ -29,7 +29,7 @@ def test_slope_weights_equal_polyfit():
 
 
 def test_points_yardsticks_gain_and_slope(curve):
-    recorded, records, found = curve
+    recorded, found = curve
     assert found.points["count"].tolist() == COUNTS
     assert found.yardsticks["arm"].tolist() == ["3d-sup", "3d-sup++"]
     mean = {
@@ -49,21 +49,51 @@ def test_points_yardsticks_gain_and_slope(curve):
     marks = found.yardstick_gains.set_index("arm")["mean"]
     assert marks["3d-sup++"] == pytest.approx(mean["3d-sup++"] - y[0])
     assert found.margins["3d-sup++"].mean == pytest.approx(y[-1] - mean["3d-sup++"])
-    said = scaling_answer(records, [found])
-    assert said.startswith("Yes: at equal clips per step more unlabelled clips help on the dynamic")
-    assert "4096 clips against 0, RRA@15 +" in said
-    assert "per doubling, RRA@15 +" in said
-    assert "4096 clips are " in said
-    assert " 3d-sup++, RRA@15 " in said
-    assert said.endswith("(95 %, paired, 3 seeds × 12 scenes).")
+
+
+def test_fits_held_out_point_and_label_worth(curve):
+    _, found = curve
+    assert found.unit == 16.0  # the labelled clips of every arm on the curve
+    assert {each.shape for each in found.fits} == {"flat", "log-linear", "power law"}
+    assert found.fits[-1].shape == "flat"
+    level = found.fits[0].at([0, 4096])
+    np.testing.assert_allclose(level.mean, found.points["mean"].iloc[[0, -1]].astype(float), atol=1)
+    assert [each.count for each in found.held_out] == [4096] * 3
+    # planted: 0.4 points per doubling of 1 + clips, and 4 for 3d-sup++: 1023 clips for 48 labels
+    worth = found.worth["3d-sup++"]
+    assert set(found.worth) == {"3d-sup++"}
+    assert worth.extra_labels == 48
+    assert worth.low < 1023 < (worth.high or np.inf)
+
+
+def test_runs_that_are_missing_leave_the_other_points(scaling, tmp_path, run_id):
+    recorded = scaling(scenes=6)
+    recorded.write(tmp_path)
+    (tmp_path / "runs" / run_id("scaling", "factored-256", 1) / "evaluation.json").unlink()
+    records = load_records(tmp_path, "scaling")
+    points = run_points(records, curve_arms(records), "dynamic", "rra_15", 16.0)
+    assert points.runs.tolist() == [3, 3, 3, 2, 3, 3]
+    expected = recorded.score("dynamic", "rra_15", "factored-64", 2).mean()
+    assert points.scores[2, 2] == pytest.approx(expected)
+    found = scaling_curve(records, summarise(records), "dynamic", "rra_15")
+    assert found.slope.seeds == 2
+    assert found.slope.preliminary
+
+
+def test_unit_of_the_axis():
+    def arm(unlabelled, labelled):
+        return Arm(f"factored-{unlabelled}", "flow-factored", unlabelled, labelled, False)
+
+    assert unit_of([arm(0, 16), arm(64, 16)]) == 16.0
+    assert unit_of([arm(0, None), arm(64, None)]) == 64.0
+    assert unit_of([arm(0, 0)]) == 1.0
 
 
 def test_flat_curve_is_undecided(scaling, tmp_path):
     records = load_records(scaling(effects={}, scenes=12).write(tmp_path), "scaling")
-    found = scaling_curve(records, summarise(records, 100), "static", "rra_15")
+    found = scaling_curve(records, summarise(records), "static", "rra_15")
     assert not found.slope.excludes_zero
-    said = scaling_answer(records, [found])
-    assert said.startswith("Undecided (the interval contains zero): ")
+    assert found.fits[0].shape == "flat"
 
 
 def test_one_count_has_no_gain(scaling, tmp_path):
@@ -72,10 +102,10 @@ def test_one_count_has_no_gain(scaling, tmp_path):
     for seed in range(3):
         recorded.write_run(tmp_path, "factored-16", seed)
     records = load_records(tmp_path, "scaling")
-    found = scaling_curve(records, summarise(records, 100), "static", "rra_15")
+    found = scaling_curve(records, summarise(records), "static", "rra_15")
     assert found.points["count"].tolist() == [16]
     assert found.gain is None
-    assert "fewer than two finished counts" in scaling_answer(records, [found])
+    assert (found.slope, found.fits, found.held_out, found.worth) == (None, (), (), {})
 
 
 def test_two_arms_with_one_count_are_refused(scaling, tmp_path):
