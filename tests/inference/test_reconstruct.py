@@ -211,3 +211,16 @@ def test_vggts_own_points_and_intrinsics_are_used():
     result = reconstruct(known, frames_of(2), ReconstructionSettings(with_flow=False))
     assert result.world_points == pytest.approx(own[0].numpy())
     assert result.intrinsics == pytest.approx(2 * np.tile(np.eye(3), (2, 1, 1)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("auto", 0.1)])
+def test_a_gpu_gives_what_a_cpu_gives(precision, tolerance):
+    frames = Frames(np.full((2, 28, 42, 3), 99, np.uint8), ("a", "b"), (0, 1), (28, 42), 2)
+    model = flow3r.create_model("pi3-small", "flow-factored", seed=0).eval()
+    expected = reconstruct(model, frames, ReconstructionSettings(0.0))
+    model = model.to("cuda")
+    model.compute_dtype = choose_precision(precision, torch.device("cuda"))
+    found = reconstruct(model, frames, ReconstructionSettings(0.0))
+    assert found.depth == pytest.approx(expected.depth, rel=tolerance)
+    assert found.flow_px == pytest.approx(expected.flow_px, abs=42 * tolerance)
