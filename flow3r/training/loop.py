@@ -110,9 +110,8 @@ class Trainer:
         parts = split(batch, self.loader.plan.config.accumulate)
         collected: dict[str, Tensor] = {}
         for number, part in enumerate(parts, 1):
-            with self.model.backward_pass(last=number == len(parts)):
-                terms = self.model.losses(stage, part, step)
-                (terms["loss"] / len(parts)).backward()
+            last = number == len(parts)
+            terms = self.model.backward(stage, part, step, len(parts), last)
             for name, value in terms.items():
                 collected[name] = collected.get(name, 0) + value.detach() / len(parts)
         trainable = [p for group in optimiser.param_groups for p in group["params"]]

@@ -7,6 +7,7 @@ All three minimise the same sum: a process' losses are its part of the batch's (
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -44,13 +45,24 @@ class Alone:
         self.objective.prepare(stage)
         return any(p.requires_grad for p in self.module.parameters())
 
-    def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
-        """This process' part of every term."""
-        return self.objective.losses(stage, batch, step)
+    def backward(
+        self, stage: StageConfig, batch: StepBatch, step: int, parts: int, last: bool
+    ) -> dict[str, Tensor]:
+        """Add the gradients of one of the `parts` parts of a step's batch.
 
-    def backward_pass(self, last: bool) -> contextlib.AbstractContextManager:
-        """Around the losses of a part of the batch and their gradients; `last` of the step?"""
+        Returns the terms, as far as they come from this process' clips. `last`: the gradients of
+        the step are complete, and may be added over the processes.
+        """
+        with self._adding(last):
+            terms = self._losses(stage, batch, step)
+            (terms["loss"] / parts).backward()
+        return terms
+
+    def _adding(self, last: bool) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext()
+
+    def _losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
+        return self.objective.losses(stage, batch, step)
 
     def clip(self, parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
         """Scale the gradients down to a global norm of `limit`; the norm before, a scalar."""
@@ -76,28 +88,55 @@ class Alone:
 class Copies(Alone):
     """A copy of the model in every process; gradients are added while they are computed.
 
-    A process without labelled clips computes the 3D losses of no clips, so it has the same
-    gradients as the others, of zero. Only parameters that no loss reaches (a weight of 0) have
-    none: `find_unused_parameters` leaves them so, as in one process, where AdamW skips them.
+    A process without labelled clips computes the 3D losses of no clips, so the same parameters
+    have gradients in every process, if of zero. Those that no loss reaches (a weight of 0) have
+    none, as in one process, where AdamW skips them; DDP waits for them unless it is told to look
+    for them in every step, so a first forward pass of the stage finds out whether there are any.
     """
 
     def prepare(self, stage: StageConfig) -> bool:
-        trains = super().prepare(stage)
-        if trains:
-            self._step = DistributedDataParallel(
-                _Step(self.objective),
-                broadcast_buffers=False,
-                find_unused_parameters=True,
-                gradient_as_bucket_view=True,
-            )
-            self._step.register_comm_hook(None, _add)
-        return trains
+        self._step: DistributedDataParallel | None = None
+        return super().prepare(stage)
 
-    def losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
+    def backward(
+        self, stage: StageConfig, batch: StepBatch, step: int, parts: int, last: bool
+    ) -> dict[str, Tensor]:
+        if self._step is None:
+            reached = _leaves(self.objective.losses(stage, batch, step)["loss"])
+            trained = {p for p in self.module.parameters() if p.requires_grad}
+            self._step = self._connect(find_unused=not trained <= reached)
+        return super().backward(stage, batch, step, parts, last)
+
+    def _losses(self, stage: StageConfig, batch: StepBatch, step: int) -> dict[str, Tensor]:
         return self._step(stage, batch, step)
 
-    def backward_pass(self, last: bool) -> contextlib.AbstractContextManager:
+    def _adding(self, last: bool) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext() if last else self._step.no_sync()
+
+    def _connect(self, find_unused: bool) -> DistributedDataParallel:
+        # Gradients of 1x1 convolutions may have other strides than the parameter; they are copied.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        step = DistributedDataParallel(
+            _Step(self.objective),
+            find_unused_parameters=find_unused,
+            gradient_as_bucket_view=True,
+        )
+        step.register_comm_hook(None, _add)
+        return step
+
+
+def _leaves(loss: Tensor) -> set[Tensor]:
+    """The parameters that a loss depends on."""
+    seen, found, waiting = set(), set(), [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(node.variable)
+        waiting += [following for following, _ in node.next_functions]
+    return found
 
 
 class _Step(nn.Module):

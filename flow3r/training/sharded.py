@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,11 +29,15 @@ class Parts(Alone):
     def __init__(self, objective: Objective, group: Group) -> None:
         super().__init__(objective)
         self.rank = group.rank
+        # Nothing writes into a prediction, which is what FSDP warns about at every model.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         device = next(objective.module.parameters()).device
         mesh = dist.init_device_mesh(device.type, (group.size,))
         units = [m for m in objective.module.modules() if isinstance(m, Block)]
         for unit in (*units, objective.module):
-            fully_shard(unit, mesh=mesh).set_gradient_divide_factor(1.0)
+            part = fully_shard(unit, mesh=mesh)
+            part.set_gradient_divide_factor(1.0)
+            part.set_force_sum_reduction_for_comms(True)  # by itself FSDP takes the mean
 
     def prepare(self, stage: StageConfig) -> bool:
         for unit in self.module.modules():
@@ -40,7 +45,7 @@ class Parts(Alone):
                 unit.reshard()  # after validation the root's parameters are still gathered
         return super().prepare(stage)
 
-    def backward_pass(self, last: bool) -> contextlib.AbstractContextManager:
+    def _adding(self, last: bool) -> contextlib.AbstractContextManager:
         self.module.set_requires_gradient_sync(last)
         return contextlib.nullcontext()
 
