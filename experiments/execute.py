@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
-import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from experiments.exit_codes import DONE, FAILED, INTERRUPTED
+from experiments.processes import SINGLE, Team
 from experiments.rundir import RunDirectory, read_status
 from experiments.stages import Stage, required_stages
-
-DONE, FAILED, INTERRUPTED = 0, 1, 75  # 75 = EX_TEMPFAIL: requeue without counting a failure
 
 
 class StopFlag:
@@ -33,24 +33,36 @@ class StopFlag:
         return self.set
 
 
-def execute(directory: RunDirectory, stop: Callable[[], bool]) -> int:
+def execute(directory: RunDirectory, stop: Callable[[], bool], team: Team = SINGLE) -> int:
     """Do the work of a directory unless it is done; the exit code says how it ended."""
-    status = read_status(directory.path)
-    if status is not None and status["state"] == "done":
+    if directory.done:
         return DONE
+    if team.rank:
+        return _train_along(directory, stop, team)
+    status = read_status(directory.path)
     content = directory.spec()
     directory.begin()
     started = time.monotonic()
     before = status["seconds"] if status else 0.0
     try:
-        complete = _work(content["kind"])(directory, content, stop)
+        complete = _work(content["kind"], team)(directory, content, stop)
     except Exception as error:
-        traceback.print_exc()
+        reason = team.blame(error)
         directory.update(seconds=before + time.monotonic() - started)
-        directory.end("failed", f"{type(error).__name__}: {error}")
+        directory.end("failed", reason)
         return FAILED
     directory.update(seconds=before + time.monotonic() - started)
     directory.end("done" if complete else "interrupted", None if complete else "stopped by signal")
+    return DONE if complete else INTERRUPTED
+
+
+def _train_along(directory: RunDirectory, stop: Callable[[], bool], team: Team) -> int:
+    """The part of a process other than the first: it writes nothing."""
+    try:
+        complete = _work("run", team)(directory, directory.spec(), stop)
+    except Exception as error:
+        team.blame(error)
+        return FAILED
     return DONE if complete else INTERRUPTED
 
 
@@ -69,11 +81,11 @@ def stage_directory(stage: Stage, runtime: dict, output_dir: Path) -> RunDirecto
     return RunDirectory.create(path, stage.kind, stage.id, stage.spec, runtime)
 
 
-def _work(kind: str) -> Callable[[RunDirectory, dict, Callable[[], bool]], bool]:
+def _work(kind: str, team: Team) -> Callable[[RunDirectory, dict, Callable[[], bool]], bool]:
     from experiments.work import chance, dataset, pretrain, run, video
 
     return {
-        "run": run.work,
+        "run": partial(run.work, team=team),
         "dataset": dataset.work,
         "video": video.work,
         "pretrain": pretrain.work,

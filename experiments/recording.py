@@ -5,13 +5,37 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from experiments.rundir import HEARTBEAT_SECONDS, RunDirectory
 from flow3r.training.checkpoint import TrainingState, load, save
 from flow3r.training.loop import Hooks
 
 CHECKPOINT = "checkpoint/last.pt"
+
+
+def last_checkpoint(directory: RunDirectory) -> TrainingState | None:
+    """The state that training continues from, if there is any."""
+    path = directory.path / CHECKPOINT
+    return load(path) if path.exists() else None
+
+
+def silent_hooks(
+    runtime: dict, stop: Callable[[], bool], validate: Callable[[], object], validation_every: int
+) -> Hooks:
+    """The hooks of a process that trains along with the one that records.
+
+    It validates too: where the model is in parts, no process can predict anything by itself.
+    """
+    return Hooks(
+        log=lambda step, stage, metrics: None,
+        after_step=lambda step, stage: None,
+        validate=lambda step, stage: validate(),
+        save=lambda state: None,
+        save_due=lambda: False,
+        should_stop=stop,
+        log_every=runtime["log_every"],
+        validate_every=validation_every,
+    )
 
 
 class Recorder:
@@ -33,17 +57,11 @@ class Recorder:
     def resume(self, total_steps: int) -> TrainingState | None:
         """The state to continue from, if an earlier attempt left any."""
         self._train_seconds = self.directory.status["train_seconds"]
-        path = self.checkpoint_path
-        state = load(path) if path.exists() else None
+        state = last_checkpoint(self.directory)
         self.directory.truncate_metrics(state.step if state else -1)
         self.directory.update(total_steps=total_steps, step=state.step if state else 0)
         self._mark = time.monotonic()
         return state
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """The one checkpoint that training continues from."""
-        return self.directory.path / CHECKPOINT
 
     def hooks(self) -> Hooks:
         """What the loop calls."""
@@ -84,7 +102,7 @@ class Recorder:
         return time.monotonic() - self._saved > self.runtime["checkpoint_seconds"]
 
     def _save(self, state: TrainingState) -> None:
-        save(state, self.checkpoint_path)
+        save(state, self.directory.path / CHECKPOINT)
         self._saved = time.monotonic()
         self.directory.update(step=state.step, train_seconds=self._clock())
 

@@ -68,16 +68,28 @@ class RunDirectory:
     def create(
         cls, path: Path, kind: str, identity: str, spec: dict[str, Any], runtime: dict[str, Any]
     ) -> RunDirectory:
-        """Make the directory and write its spec; an existing spec of the same id is kept."""
+        """Make the directory and write its spec.
+
+        An existing spec of the same id is kept; what remains to be done there is done with the
+        runtime settings given now.
+        """
         directory = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"cannot create {path}: {error}; choose another output_dir") from None
+        content = {"schema": 1, "kind": kind, "id": identity, "spec": spec, "runtime": runtime}
         if not (path / "spec.json").exists():
-            content = {"schema": 1, "kind": kind, "id": identity, "spec": spec, "runtime": runtime}
             write_json(path / "spec.json", content)
+        elif not directory.done and directory.spec()["runtime"] != runtime:
+            write_json(path / "spec.json", {**directory.spec(), "runtime": runtime})
         return directory
+
+    @property
+    def done(self) -> bool:
+        """Whether an earlier attempt has finished the work."""
+        status = read_status(self.path)
+        return status is not None and status["state"] == "done"
 
     @property
     def output_dir(self) -> Path:

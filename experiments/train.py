@@ -22,6 +22,13 @@ missing shared stages are computed first, and the run directory is <output_dir>/
 With spec= nothing but the run's own directory and its stages is read. The same command again
 continues an interrupted run and skips a finished one.
 
+Several processes, with one GPU each where there are GPUs, share every batch:
+
+  python experiments/train.py profile=gpu runtime.processes=4
+  torchrun --nproc_per_node=4 experiments/train.py spec=<output_dir>/runs/<run id>/spec.json
+
+  runtime.parallel=ddp|fsdp     copies of the model, or parts of it (for a model too large for one)
+
   profile=smoke|laptop|gpu      formulation=3d-sup|flow-projective|flow-tracking|flow-factored
 
 Exit codes: 0 done, 1 failed (the reason is in status.json), 2 bad arguments, 75 interrupted after
@@ -31,8 +38,9 @@ a checkpoint.
 
 def main(arguments: list[str]) -> int:
     """Compose or read the spec, then train, evaluate and record."""
-    from experiments.execute import DONE, StopFlag, ensure_stages, execute
-    from experiments.rundir import RunDirectory
+    from experiments.execute import StopFlag, ensure_stages, execute
+    from experiments.exit_codes import DONE
+    from experiments.processes import assemble
     from experiments.threads import limit_threads
 
     own, overrides = split_arguments(arguments, ("spec",))
@@ -40,11 +48,15 @@ def main(arguments: list[str]) -> int:
     content = directory.spec()
     limit_threads(content["runtime"]["threads"])
     stop = StopFlag().install()
-    code = ensure_stages(content["spec"], content["runtime"], directory.output_dir, stop)
+    team = assemble(directory, content)
+    code = team.first(
+        lambda: ensure_stages(content["spec"], content["runtime"], directory.output_dir, stop)
+    )
     if code != DONE:
         return code
-    print(f"run directory: {directory.path}", flush=True)
-    return execute(RunDirectory(directory.path), stop)
+    if team.rank == 0:
+        print(f"run directory: {directory.path}", flush=True)
+    return team.leave(execute(directory, stop, team))
 
 
 def _from_spec(path: str, overrides: list[str]):

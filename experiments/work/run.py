@@ -7,64 +7,98 @@ from collections.abc import Callable
 
 import torch
 
+from experiments.acceleration import accelerate
 from experiments.assembly import (
     WEIGHTS,
-    choose_device,
     fingerprints,
     initial_model,
     open_pools,
 )
-from experiments.provenance import environment, git_state
-from experiments.recording import Recorder
+from experiments.processes import SINGLE, Team
+from experiments.provenance import environment, git_state, weights_digest
+from experiments.recording import Recorder, last_checkpoint, silent_hooks
 from experiments.rundir import RunDirectory
 from experiments.scoring import Validation, evaluate_run
 from experiments.spec import RunSpec, parse_spec
 from flow3r.data.mixing import BatchPlan
 from flow3r.data.pool import Pool
 from flow3r.files import read_json, write_json
-from flow3r.formulations.assembled import Flow3r
+from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
+from flow3r.training.distributed import Group
 from flow3r.training.loop import Trainer
 from flow3r.training.supervision import RunObjective
 
 
-def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:
-    """Train and evaluate; False when stopped after a checkpoint."""
-    spec, runtime = content["spec"], content["runtime"]
+def work(
+    directory: RunDirectory, content: dict, stop: Callable[[], bool], team: Team = SINGLE
+) -> bool:
+    """Train and evaluate; False when stopped after a checkpoint.
+
+    Every process of the team trains; the first one records and evaluates.
+    """
+    spec = content["spec"]
     parsed = parse_spec(spec)
-    device = choose_device(runtime["device"])
-    pools = open_pools(spec, directory.output_dir)
-    model = initial_model(spec, parsed, directory.output_dir).to(device)
-    _write_provenance(directory, model, pools, device)
-    validation = Validation(model, spec, parsed, directory.output_dir, device)
-    recorder = Recorder(
-        directory, runtime, stop, validation.metrics, parsed.evaluation.validation_every
-    )
-    state = recorder.resume(parsed.training.total_steps)
-    trainer = Trainer(
-        RunObjective(model, parsed.loss, parsed.training.precision),
-        _loader(parsed, pools, device),
-        parsed.training,
-        recorder.hooks(),
-    )
-    if not trainer.fit(state):
-        return False
+    device = team.device(content["runtime"]["device"])
+    with team.group(device) as group:
+        model = _train(directory, content, parsed, device, stop, group)
+    if model is None or group.rank:
+        return model is not None
     save_weights(model, directory.path / "checkpoint" / WEIGHTS)
     directory.update(stage="evaluate", step=parsed.training.total_steps)
     _write_memory(directory, device)
     return evaluate_run(directory, spec, parsed, model, device, stop, on_progress=directory.update)
 
 
-def _loader(parsed: RunSpec, pools: dict[str, Pool], device: torch.device) -> BatchLoader:
-    plan = BatchPlan(parsed.batch, parsed.seed, {name: len(p) for name, p in pools.items()})
+def _train(
+    directory: RunDirectory,
+    content: dict,
+    parsed: RunSpec,
+    device: torch.device,
+    stop: Callable[[], bool],
+    group: Group,
+) -> Flow3r | None:
+    """The trained model, whole in the first process; None when stopped after a checkpoint."""
+    spec, runtime = content["spec"], content["runtime"]
+    pools = open_pools(spec, directory.output_dir)
+    model = initial_model(spec, parsed, directory.output_dir).to(device)
+    accelerate(model, parsed.training, runtime, device)
+    validation = Validation(model, spec, parsed, directory.output_dir, device)
+    every = parsed.evaluation.validation_every
+    if group.rank:
+        state = last_checkpoint(directory)
+        hooks = silent_hooks(runtime, stop, validation.metrics, every)
+    else:
+        _write_provenance(directory, model, pools, device, group)
+        recorder = Recorder(directory, runtime, stop, validation.metrics, every)
+        state, hooks = recorder.resume(parsed.training.total_steps), recorder.hooks()
+    objective = RunObjective(model, parsed.loss, parsed.training.precision, group.total)
+    loader = _loader(parsed, pools, device, group)
+    trainer = Trainer(objective, loader, parsed.training, hooks, group)
+    if not trainer.fit(state):
+        return None
+    return trainer.model.whole(
+        lambda: build_model(parsed.model, parsed.formulation, parsed.seed).to(device)
+    )
+
+
+def _loader(
+    parsed: RunSpec, pools: dict[str, Pool], device: torch.device, group: Group
+) -> BatchLoader:
+    sizes = {name: len(p) for name, p in pools.items()}
+    plan = BatchPlan(parsed.batch, parsed.seed, sizes, group.share)
     given = parsed.formulation.options.get("intrinsics") == "given"
     augmentation = parsed.training.augmentation
     return BatchLoader(plan, pools, augmentation, device, calibrated=given)
 
 
 def _write_provenance(
-    directory: RunDirectory, model: Flow3r, pools: dict[str, Pool], device: torch.device
+    directory: RunDirectory,
+    model: Flow3r,
+    pools: dict[str, Pool],
+    device: torch.device,
+    group: Group,
 ) -> None:
     write_json(
         directory.path / "provenance.json",
@@ -73,7 +107,10 @@ def _write_provenance(
             **environment(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
+            "processes": group.size,
+            "parallel": group.strategy if group.size > 1 else None,
             "data_fingerprints": fingerprints(pools),
+            "initial_weights": weights_digest(model.model.state_dict()),
             "parameters": {
                 "backbone": _count(model.model.backbone),
                 "heads": _count(model.model) - _count(model.model.backbone),

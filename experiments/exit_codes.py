@@ -1,0 +1,3 @@
+"""How a run or a stage ended, for whoever started its process."""
+
+DONE, FAILED, INTERRUPTED = 0, 1, 75  # 75 = EX_TEMPFAIL: requeue without counting a failure
