@@ -1,0 +1,65 @@
+"""Time and memory of the parts of a run, against named references."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The repository, not this folder, so that modules here shadow nothing.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from experiments.arguments import run_script
+
+HELP = r"""
+Measure time and memory against a reference that runs in turn with what is measured.
+
+  python experiments/benchmark.py case=factored_head
+  python experiments/benchmark.py case=forward model=pi3-large frames=2 size=224 repeats=3
+  python experiments/benchmark.py case=profile model=pi3-large device=cuda precision=bfloat16
+  python experiments/benchmark.py case=forward model=pi3-large device=cuda \
+      frames=2,8,24 size=224,518 compile=true
+
+  case=forward        a forward pass: float32 against bfloat16 and compiled; FLOPs, relative error
+  case=train_step     forward, losses, backward, optimiser; against bfloat16, checkpointing, a
+                      frozen encoder, the fused optimiser, and compiled
+  case=factored_head  the factored flow head against the released concatenation (paper size)
+  case=attention      one attention layer against one that is written out
+  case=losses         the 3D and flow losses, forward and backward, against a loop over clips
+  case=data           loading the batch of a training step, against that training step
+  case=profile        the operations that take most of a forward or training step
+
+  model=NAME          a config of experiments/configs/model (pi3-study, pi3-large, ...)
+  formulation=NAME    whose flow head runs (flow-factored)
+  frames=N,...        frames of a clip; several values are measured one after the other
+  size=PX,...         side of the square images, a multiple of the patch size; likewise
+  batch=N             clips
+  pairs=all|N         ordered pairs of frames with flow
+  device=cpu|cuda     precision=float32|bfloat16 (train_step, attention, profile)
+  compile=true|false  also measure with torch.compile (forward, train_step)
+  gradients=true|false  also time the backward pass (factored_head, attention)
+  part=forward|train_step  what case=profile looks at
+  repeats=N           interleaved repetitions (5)          threads=N  of torch on a CPU (1)
+
+What is not given has a default that depends on the case. One JSON object per line on stdout with
+case, variant, reference, seconds (median), ratio (variant/reference, median of the ratios of
+neighbouring repetitions; null for the reference), peak_bytes, the spread, and all it takes to
+repeat the line; progress on stderr. peak_bytes is torch.cuda.max_memory_allocated on a GPU, weights
+included; on a CPU, by how much the peak resident memory of one repetition exceeds what was resident
+before it (Linux; null elsewhere).
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, measure, print."""
+    from experiments.benchmarks.settings import parse
+
+    every = parse(arguments)
+    from experiments.benchmarks.run import run
+
+    for settings in every:
+        run(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main, HELP)

@@ -1,0 +1,54 @@
+"""Floating-point operations of a program, and what a device could do at best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from experiments.benchmarks.measure import rounded, seconds_of
+from experiments.benchmarks.settings import Settings
+
+DATASHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40": 181e12, "RTX 4090": 165e12}
+"""Dense bf16 operations per second of the tensor cores (float32 accumulation), by the vendor."""
+SIDE = 2048
+
+
+def count_flops(run: Callable[[], Any]) -> int:
+    """Operations of one call: matrix products, convolutions, attention; a product-sum is two."""
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    with FlopCounterMode(display=False, custom_mapping={attention: _attention_flops}) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def peak_flops(settings: Settings, precision: str) -> tuple[float, str]:
+    """Operations per second that count as full use, and where the number is from."""
+    device = torch.device(settings.device)
+    if device.type == "cuda" and precision == "bfloat16":
+        name = torch.cuda.get_device_name(device)
+        for part, peak in DATASHEET.items():
+            if part in name:
+                return peak, "datasheet"
+    a = torch.randn(SIDE, SIDE, device=device, dtype=getattr(torch, precision))
+    seconds_of(lambda: a @ a, device)
+    best = min(seconds_of(lambda: a @ a, device, 3) / 3 for _ in range(3))
+    return 2 * SIDE**3 / best, f"a {SIDE} x {SIDE} matrix product, measured"
+
+
+def utilisation(flops: int, seconds: float, settings: Settings, precision: str) -> dict[str, Any]:
+    """The record's fields on floating-point operations; MFU = achieved / peak."""
+    peak, source = peak_flops(settings, precision)
+    return {
+        "flops": flops,
+        "flops_per_second": rounded(flops / seconds),
+        "mfu": rounded(flops / seconds / peak),
+        "peak_flops": rounded(peak),
+        "peak_flops_from": source,
+    }
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
