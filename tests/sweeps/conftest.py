@@ -166,3 +166,15 @@ def tiny() -> SimpleNamespace:
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory) -> Path:
+    """An empty migrated database; migrating takes seconds, copying does not."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    # As a process leaves it that was killed while it migrated: must not matter.
+    (path.parent / "mlflow.db.making").write_bytes(b"half a database")
+    from sweeps.tracking_store import create_database  # imports MLflow: seconds
+
+    create_database(path)
+    return path
