@@ -83,7 +83,9 @@ class RunProjection:
         evaluation = read_json(path)
         moment = round(path.stat().st_mtime * 1000)
         return [
-            Point(f"test/{name}/{metric}", value, evaluation["step"], moment)
+            # One score per run has no curve. MLflow draws such a metric as bars, but only while
+            # every run has it at step 0; at the last step it would be dots in an empty plot.
+            Point(f"test/{name}/{metric}", value, 0, moment)
             for name, benchmark in evaluation["benchmarks"].items()
             for metric, value in benchmark["summary"].items()
             if value is not None
