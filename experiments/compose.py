@@ -22,6 +22,7 @@ SURROUNDINGS = (
     "steps",
     "teacher",
     "head_options",
+    "released_weights",
 )
 INIT = "model.init="
 KINDS = {

@@ -10,9 +10,15 @@ import pytest
 from experiments.compose import compose, load_sweep
 from experiments.identity import run_id
 from experiments.stages import required_stages
+from flow3r.errors import ConfigError
 from sweeps.plan import Experiments, Plan, expand, plan_record
 
 ROOT = Path(__file__).resolve().parents[2]
+KINDS = {
+    "3d-sup": ("3d-sup", False),
+    "flow-labelled": ("flow-factored", False),
+    "flow-factored": ("flow-factored", True),
+}
 SIZES = {"smoke": "smoke", "laptop": "study", "gpu": "small"}
 
 
@@ -40,13 +46,6 @@ def test_both_backbones_run_the_same_three_arms(profile):
             assert found[arm.name] == expected["model"]
 
 
-KINDS = {
-    "3d-sup": ("3d-sup", False),
-    "flow-labelled": ("flow-factored", False),
-    "flow-factored": ("flow-factored", True),
-}
-
-
 def test_a_backbone_is_compared_with_its_own_supervised_arm():
     record = plan_record(planned("backbones", "smoke"), None)
     baselines = {arm["arm"]: arm.get("baseline", record["baseline"]) for arm in record["arms"]}
@@ -64,6 +63,22 @@ def test_each_backbone_is_pretrained_once_and_pi3_shares_its_runs_with_formulati
     shared = {run.run_id for run in main.runs}
     for run in plan.runs:
         assert (run.run_id in shared) == run.arms[0].startswith("pi3-")
+
+
+@pytest.mark.parametrize("backbone", ["pi3", "vggt"])
+def test_at_paper_size_each_backbone_starts_from_its_released_weights(backbone, tmp_path):
+    files = {name: tmp_path / f"{name}.pt" for name in ("pi3", "vggt")}
+    for name, path in files.items():
+        path.write_text(name)
+    given = [f"released_weights.{name}={path}" for name, path in files.items()]
+    arms = load_sweep("backbones", "paper")["arms"]
+    for kind in KINDS:
+        overrides = arms[f"{backbone}-{kind}"]["overrides"]
+        start = compose(["profile=paper", *given, *overrides]).spec["initialisation"]
+        assert (start["kind"], start["weights"]) == (backbone, str(files[backbone]))
+    other = next(name for name in files if name != backbone)
+    with pytest.raises(ConfigError, match=f"Missing mandatory value: released_weights.{backbone}"):
+        compose(["profile=paper", f"released_weights.{other}={files[other]}", *overrides])
 
 
 @pytest.mark.slow
