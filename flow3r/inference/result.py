@@ -26,7 +26,9 @@ class Reconstruction:
     world_points: Floats  # [N, H, W, 3]
     world_from_camera: Floats  # [N, 4, 4]
     intrinsics: Floats  # [N, 3, 3] in pixels; integer coordinates are pixel centres
-    flow_px: Floats | None  # [N-1, H, W, 2], displacement to the next frame; None: no flow head
+    flow_px: Floats | None
+    """[N-1, H, W, 2], displacement to the next frame, NaN where none is predicted (behind the
+    camera). None without a flow head."""
     threshold: float
     """A pixel belongs to the point cloud if its confidence lies above this."""
 

@@ -112,6 +112,14 @@ def test_an_empty_cloud_is_said(run, photos, tmp_path):
     assert (done.folder / "preview.png").exists()
 
 
+def test_one_picture_is_enough(run, photos, tmp_path):
+    done = run_reconstruction(Options(photos / "3.png", run, tmp_path), quiet)
+    assert done.folder.name == "3"
+    assert done.result.flow_px is None
+    assert "camera path" not in trimesh.load(done.folder / "scene.glb").geometry
+    assert json.loads((done.folder / "summary.json").read_text())["result"]["flow"] is False
+
+
 def test_weights_bring_their_sizes(run, tmp_path):
     for path in (run, run / "checkpoint", run / "checkpoint" / "weights.pt"):
         source = find_weights(path)
