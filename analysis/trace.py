@@ -4,9 +4,10 @@ usage: python analysis/trace.py sweep=NAME arm=ARM benchmark=NAME metric=NAME
                                 [baseline=ARM] [output_dir=outputs] [scenes=5]
 
 With a baseline the number is the paired difference arm - baseline (baseline=chance: to the best
-constant prediction). scenes=N lists the N scenes that differ most (or are highest), scenes=all
-lists them all. Reads reports/NAME/{plan,results}.json and the evaluation.json of each run. Exit
-code: 0 the recomputed number is the one in results.json; 1 it is not; 2 it cannot be traced.
+constant prediction, whose own score is traced with arm=chance). scenes=N lists the N scenes that
+differ most (or are highest), scenes=all lists them all. Reads reports/NAME/{plan,results}.json and
+the evaluation.json of each run. Exit code: 0 the recomputed number is the one in results.json; 1 it
+is not; 2 it cannot be traced.
 """
 
 from __future__ import annotations
@@ -127,6 +128,22 @@ def _chance(sources: Sequence[Source]) -> float:
     return sources[0].chance
 
 
+def trace_chance(output_dir: Path, sweep: str, benchmark: str, name: str) -> tuple[str, bool]:
+    """Where the chance level is recorded, and whether all runs and results.json agree on it."""
+    plan = read_plan(output_dir, sweep)
+    metric(name)
+    arms = dict.fromkeys(arm.name for arm in plan.arms)
+    sources = [s for arm in arms for s in _sources(output_dir, plan, arm, benchmark, name)]
+    levels = {s.path: s.chance for s in sources if s.chance is not None}
+    if not levels:
+        raise DataError(f"no finished run records a chance level of {name} on {benchmark!r}")
+    lines = [f"sweep {sweep}: {name} of the best constant prediction on {benchmark}", ""]
+    lines += [f"{level!r}  {path}" for path, level in levels.items()]
+    row = reported(output_dir, sweep, {"arm": CHANCE, "benchmark": benchmark, "metric": name})
+    agrees = row is not None and {row["mean"]} == set(levels.values())
+    return "\n".join([*lines, "", f"results.json: {'agrees' if agrees else 'DIFFERS'}"]), agrees
+
+
 def reported(output_dir: Path, sweep: str, keys: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The row of results.json with these keys; None where there is no such file or row."""
     path = plan_path(output_dir, sweep).with_name("results.json")
@@ -222,6 +239,11 @@ def main(arguments: Sequence[str]) -> int:
         require(shown == "all" or shown.isdigit(), f"scenes={shown!r}: write a number, or all")
         output_dir, baseline = Path(given["output_dir"]), given["baseline"]
         keys = {name: given[name] for name in ("arm", "benchmark", "metric")}
+        if keys["arm"] == CHANCE:
+            where = (output_dir, given["sweep"], keys["benchmark"], keys["metric"])
+            said, agrees = trace_chance(*where)
+            print(said)
+            return 0 if agrees else 1
         traced = trace(output_dir, given["sweep"], *keys.values(), baseline)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)

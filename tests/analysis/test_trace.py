@@ -92,6 +92,13 @@ def test_the_command_prints_runs_scenes_and_agreement(studied, capsys, run_id):
     assert command(studied[0], "baseline=chance") == 0
 
 
+def test_the_chance_level_is_traced_to_the_files_that_state_it(studied, capsys):
+    assert command(studied[0], "arm=chance") == 0
+    said = capsys.readouterr().out
+    assert said.count("\n5.0  ") == 16  # of 17 finished runs; one has no value of this metric
+    assert said.endswith("results.json: agrees\n")
+
+
 def test_an_outdated_report_is_noticed(store, tmp_path, run_id, capsys):
     store(scenes=3, seeds=(0, 1)).write(tmp_path)
     write_results(tmp_path, "formulations")
