@@ -11,8 +11,9 @@ from flow3r.model.vggt import names as vggt_names
 FLOW_HEAD = "flow_head."
 """Prefix of the flow-factored head, which released Flow3r has. Ours is the module `head` of the
 formulation; the other formulations' heads were never released and have no released names."""
-OUR_FLOW_HEAD = "formulation.head."
 OUR_MODEL = "model."
+OUR_FORMULATION = "formulation."
+OUR_FLOW_HEAD = OUR_FORMULATION + "head."
 
 MARKS = {
     "vggt": ("aggregator.camera_token",),
@@ -21,7 +22,7 @@ MARKS = {
     "dinov2": ("patch_embed.proj.weight", "pos_embed"),
 }
 """Tensors that tell a released layout, from the most special to the least."""
-OWN = {"run": "formulation.", "pretrain": "heads."}
+OWN = {"run": OUR_FORMULATION, "pretrain": "heads."}
 """Our own files: beside `model.` the formulation of a run, or the heads of the pretrain stage."""
 
 _UNUSED = {

@@ -14,6 +14,7 @@ from flow3r.formulations.assembled import Flow3r
 from flow3r.model.base import ReconstructionModel
 from flow3r.weights.layouts import (
     FLOW_HEAD,
+    OUR_FORMULATION,
     OUR_MODEL,
     architecture_of,
     left_out,
@@ -21,7 +22,10 @@ from flow3r.weights.layouts import (
     released_names,
 )
 
-PARTS = {"confidence": ("conf_decoder.", "conf_head."), "flow-head": (FLOW_HEAD,)}
+PARTS = {
+    "confidence": ("conf_decoder.", "conf_head."),
+    "flow-head": (FLOW_HEAD, OUR_FORMULATION),
+}
 """What a file may lack as a whole, if asked for: pi3's first training stages have no confidence
 branch, and pi3 and VGGT no flow head."""
 DINOV2_UNUSED = "mask_token"
@@ -75,10 +79,10 @@ def import_released(
     architecture = model.model.config.architecture
     if architecture_of(layout) != architecture:
         raise DataError(f"these are {layout} weights, the model is a {architecture} model")
-    names = released_names(model)
+    names = _expected_names(model)
     unused = left_out(model, state_dict)
     offered = set(state_dict).difference(*unused.values())
-    kept = tuple(part for part in absent_parts(model, offered) if part in may_lack)
+    kept = tuple(part for part in may_lack if _lacks(offered, names, PARTS[part]))
     prefixes = tuple(prefix for part in kept for prefix in PARTS[part])
     wanted = {name: ours for name, ours in names.items() if not name.startswith(prefixes)}
     _check(state_dict, offered, model, wanted)
@@ -94,9 +98,11 @@ def import_own(
     `may_lack=("flow-head",)` the model's head may be absent and then stays as it was.
     """
     layout = recognise(state_dict, "import_own")
-    head = "formulation." if layout == "run" else f"heads.{model.formulation.name}."
+    head = OUR_FORMULATION if layout == "run" else f"heads.{model.formulation.name}."
     names = {
-        head + ours.removeprefix("formulation.") if ours.startswith("formulation.") else ours: ours
+        head + ours.removeprefix(OUR_FORMULATION)
+        if ours.startswith(OUR_FORMULATION)
+        else ours: ours
         for ours in model.state_dict()
     }
     own_head = {name for name in names if name.startswith(head)}
@@ -134,15 +140,18 @@ def export_released(model: Flow3r) -> dict[str, Tensor]:
     return {name: state[ours].detach().cpu() for name, ours in released_names(model).items()}
 
 
-def absent_parts(model: Flow3r, names: Iterable[str]) -> list[str]:
-    """The `PARTS` of the model of which `names` has nothing."""
-    ours, theirs = list(released_names(model)), list(names)
-    return [
-        part
-        for part, prefixes in PARTS.items()
-        if any(name.startswith(prefixes) for name in ours)
-        and not any(name.startswith(prefixes) for name in theirs)
-    ]
+def _expected_names(model: Flow3r) -> dict[str, str]:
+    """Released name -> our name of every tensor; our own where there is no released one."""
+    names = released_names(model)
+    unnamed = set(model.state_dict()).difference(names.values())
+    return {**names, **{ours: ours for ours in sorted(unnamed)}}
+
+
+def _lacks(offered: Iterable[str], expected: Iterable[str], part: tuple[str, ...]) -> bool:
+    """Whether nothing is offered of a part that is expected."""
+    return any(name.startswith(part) for name in expected) and not any(
+        name.startswith(part) for name in offered
+    )
 
 
 def _check(

@@ -154,6 +154,15 @@ def test_parts_may_be_absent_as_a_whole_if_asked_for(small, scrambled):
         flow3r.import_released(model, state, may_lack=("camera",))
 
 
+def test_a_head_that_nobody_released_is_not_forgotten(architecture, small):
+    state = flow3r.export_released(small(architecture))
+    model = small(architecture, "flow-tracking")
+    assert not any("formulation" in name for name in flow3r.export_released(model))
+    with pytest.raises(DataError, match=r"missing: formulation\.head\.context\.bias"):
+        flow3r.import_released(model, state)
+    assert flow3r.import_released(model, state, may_lack=("flow-head",)).kept == ("flow-head",)
+
+
 def test_a_model_on_the_meta_device_takes_the_tensors_over(architecture, small, scrambled):
     state = scrambled(flow3r.export_released(small(architecture)))
     with torch.device("meta"):
