@@ -2,10 +2,12 @@
 
 usage: python analysis/trace.py sweep=NAME arm=ARM benchmark=NAME metric=NAME
                                 [baseline=ARM] [output_dir=outputs] [scenes=5]
+       python analysis/trace.py sweep=NAME question=ID [output_dir=outputs] [scenes=5]
 
 With a baseline the number is the paired difference arm - baseline (baseline=chance: to the best
-constant prediction, whose own score is traced with arm=chance). scenes=N lists the N scenes that
-differ most (or are highest), scenes=all lists them all. Reads reports/NAME/{plan,results}.json and
+constant prediction, whose own score is traced with arm=chance). With a question, it
+is the number behind its verdict. scenes=N lists the N scenes that differ most (or are highest),
+scenes=all lists them all. Reads reports/NAME/{plan,results}.json and
 the evaluation.json of each run. Exit code: 0 the recomputed number is the one in results.json; 1 it
 is not; 2 it cannot be traced.
 """
@@ -24,7 +26,6 @@ if __name__ == "__main__":
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,113 +34,61 @@ import numpy as np
 from analysis.arguments import parse_arguments
 from analysis.metrics import metric
 from analysis.plan import Plan, plan_path, read_plan
-from analysis.runfiles import EVALUATION, STATUS, read_object
-from analysis.statistics import Estimate, estimate
+from analysis.runfiles import read_object
+from analysis.scaling import slope_weights
+from analysis.sources import Traced, arm_sources, chance_of, trace
+from analysis.statistics import LEVEL, Estimate, estimate
 from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError, DataError
 
 CHANCE = "chance"
 TOLERANCE = 1e-9  # relative: the order of a sum is all that may differ
-SETTINGS = {"sweep": None, "arm": None, "benchmark": None, "metric": None, "baseline": "",
+PLACE = ("arm", "benchmark", "metric")
+SETTINGS = {"sweep": None, **dict.fromkeys((*PLACE, "baseline", "question"), ""),
             "output_dir": "outputs", "scenes": "5"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Source:
-    """One run behind a number: its values by scene, as its evaluation.json has them."""
-
-    seed: int
-    run_id: str
-    path: Path
-    values: Mapping[str, float]
-    chance: float | None
-
-
-@dataclass(frozen=True)
-class Traced:
-    """sides: the sources of the arm and, where there is one, of the baseline, by shared seed.
-
-    values [S, K]: the number (or difference) by seed and scene; found: what follows from it.
-    """
-
-    sides: tuple[tuple[Source, ...], ...]
-    scenes: tuple[str, ...]
-    values: np.ndarray
-    found: Estimate
-    planned: int
-
-
-def trace(
-    output_dir: Path, sweep: str, arm: str, benchmark: str, name: str, baseline: str = ""
-) -> Traced:
-    """Collect what is behind a number. DataError where no finished run has it."""
-    plan = read_plan(output_dir, sweep)
-    metric(name)
-    require_choice("arm", arm, [known.name for known in plan.arms])
-    sides = [_sources(output_dir, plan, arm, benchmark, name)]
+def trace_score(
+    output_dir: Path, plan: Plan, place: Mapping[str, str], baseline: str = ""
+) -> tuple[Traced, Estimate]:
+    """A score (`place`: arm, benchmark, metric), or its paired difference to a baseline."""
+    arm, benchmark, name = (place[key] for key in PLACE)
+    weights = {arm: 1.0}
     if baseline and baseline != CHANCE:
         require_choice("baseline", baseline, [*(known.name for known in plan.arms), CHANCE])
-        sides.append(_sources(output_dir, plan, baseline, benchmark, name))
-    seeds = sorted(set.intersection(*({source.seed for source in side} for side in sides)))
-    if not seeds:
-        raise DataError(f"no finished run has {name} on {benchmark!r} for {arm} {baseline}".strip())
-    kept = [[s for s in side if s.seed in seeds] for side in sides]
-    scenes = _shared_scenes(kept)
-    tables = [np.array([[s.values.get(k, np.nan) for k in scenes] for s in side]) for side in kept]
-    values = tables[0] if len(tables) == 1 else tables[0] - tables[1]
-    if baseline == CHANCE:
-        values = values - _chance(kept[0])
-    arms = [arm] if len(sides) == 1 else [arm, baseline]
-    planned = len(set.intersection(*(plan.seeds(one) for one in arms)))
-    found = estimate(values, planned=planned)
-    return Traced(tuple(map(tuple, kept)), tuple(scenes), values, found, planned)
+        weights[baseline] = -1.0
+    found = trace(output_dir, plan, weights, benchmark, name)
+    level = chance_of(found.sides[0]) if baseline == CHANCE else 0.0
+    return found, estimate(found.values - level, planned=found.planned)
 
 
-def _sources(output_dir: Path, plan: Plan, arm: str, benchmark: str, name: str) -> list[Source]:
-    """Every finished run of an arm that has the metric, in order of its seed."""
-    found = []
-    for run in sorted((run for run in plan.runs if run.arm == arm), key=lambda run: run.seed):
-        folder = output_dir / "runs" / run.run_id
-        path = folder / EVALUATION
-        done = (folder / STATUS).is_file() and read_object(folder / STATUS).get("state") == "done"
-        if not done or not path.is_file():
-            continue
-        benchmarks = read_object(path)["benchmarks"]
-        require_choice("benchmark", benchmark, sorted(benchmarks))
-        content = benchmarks[benchmark]
-        values = {row["scene"]: row["metrics"].get(name) for row in content["scenes"]}
-        values = {k: float(v) for k, v in values.items() if v is not None and math.isfinite(v)}
-        level = (content.get("chance") or {}).get(name)
-        if values:
-            found.append(Source(run.seed, run.run_id, path, values, level))
-    return found
+def trace_question(output_dir: Path, plan: Plan, row: Mapping[str, Any]) -> tuple[Traced, Estimate]:
+    """The number behind a verdict. `row`: its entry in results.json."""
+    if row["arm"] is None:
+        curve = [arm for arm in plan.arms if plan.on_curve(arm)]
+        curve.sort(key=lambda arm: arm.unlabelled_clips)
+        counts = np.array([arm.unlabelled_clips for arm in curve], dtype=float)
+        weights = dict(zip((arm.name for arm in curve), slope_weights(counts).tolist()))
+    else:
+        weights = {row["arm"]: 1.0, row["baseline"]: -1.0}
+    found = trace(output_dir, plan, weights, row["benchmark"], row["metric"])
+    return found, estimate(found.values, row["level"] or LEVEL)
 
 
-def _shared_scenes(sides: Sequence[Sequence[Source]]) -> list[str]:
-    """The scenes with a value in some run of every side."""
-    return sorted(
-        set.intersection(*(set().union(*(source.values for source in side)) for side in sides))
-    )
-
-
-def _chance(sources: Sequence[Source]) -> float:
-    if sources[0].chance is None:
-        raise DataError(f"{sources[0].path}: holds no chance level of this metric")
-    return sources[0].chance
-
-
-def trace_chance(output_dir: Path, sweep: str, benchmark: str, name: str) -> tuple[str, bool]:
+def trace_chance(output_dir: Path, plan: Plan, benchmark: str, name: str) -> tuple[str, bool]:
     """Where the chance level is recorded, and whether all runs and results.json agree on it."""
-    plan = read_plan(output_dir, sweep)
     metric(name)
-    arms = dict.fromkeys(arm.name for arm in plan.arms)
-    sources = [s for arm in arms for s in _sources(output_dir, plan, arm, benchmark, name)]
-    levels = {s.path: s.chance for s in sources if s.chance is not None}
+    sources = [
+        source
+        for arm in plan.arms
+        for source in arm_sources(output_dir, plan, arm.name, benchmark, name)
+    ]
+    levels = {source.path: source.chance for source in sources if source.chance is not None}
     if not levels:
         raise DataError(f"no finished run records a chance level of {name} on {benchmark!r}")
-    lines = [f"sweep {sweep}: {name} of the best constant prediction on {benchmark}", ""]
+    lines = [f"sweep {plan.sweep}: {name} of the best constant prediction on {benchmark}", ""]
     lines += [f"{level!r}  {path}" for path, level in levels.items()]
-    row = reported(output_dir, sweep, {"arm": CHANCE, "benchmark": benchmark, "metric": name})
+    row = reported(output_dir, plan.sweep, {"arm": CHANCE, "benchmark": benchmark, "metric": name})
     agrees = row is not None and {row["mean"]} == set(levels.values())
     return "\n".join([*lines, "", f"results.json: {'agrees' if agrees else 'DIFFERS'}"]), agrees
 
@@ -149,7 +98,8 @@ def reported(output_dir: Path, sweep: str, keys: Mapping[str, str]) -> Mapping[s
     path = plan_path(output_dir, sweep).with_name("results.json")
     if not path.is_file():
         return None
-    rows = read_object(path)["comparisons" if "baseline" in keys else "arms"]
+    part = "verdicts" if "id" in keys else "comparisons" if "baseline" in keys else "arms"
+    rows = read_object(path)[part]
     wanted = [row for row in rows if all(row[key] == value for key, value in keys.items())]
     if wanted or "baseline" not in keys:
         return wanted[0] if wanted else None
@@ -166,7 +116,7 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def disagreements(row: Mapping[str, Any], found: Estimate) -> list[str]:
     """What of a row of results.json is not what the files give; empty when all of it is."""
-    mean = row["difference"] if "difference" in row else row["mean"]
+    mean = next(row[key] for key in ("difference", "mean", "estimate") if key in row)
     pairs = {
         "mean": (mean, found.mean),
         "low": (row["low"], found.low),
@@ -184,12 +134,11 @@ def _equal(said: float | None, own: float | None) -> bool:
     return math.isclose(said, own, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
-def describe(traced: Traced, title: str, where: str, shown: int) -> str:
+def describe(traced: Traced, found: Estimate, title: str, where: str, shown: int) -> str:
     """The whole text, but for the comparison with results.json."""
-    found, sides = traced.found, traced.sides
     lines = [title, "", *_run_lines(traced), ""]
     lines.append(f"each value: {where}")
-    for source in (source for side in sides for source in side):
+    for source in (source for side in traced.sides for source in side):
         lines.append(f"  {source.path}")
     lines += ["", *_scene_lines(traced, shown), ""]
     lines.append(f"mean over {found.seeds} of {traced.planned} planned seeds: {found.mean!r}")
@@ -201,19 +150,18 @@ def describe(traced: Traced, title: str, where: str, shown: int) -> str:
 
 
 def _run_lines(traced: Traced) -> list[str]:
-    """A line per seed: run ids, each run's mean over its scenes, the difference."""
-    lines = ["seed  " + "  ".join(f"{'run':<12} {'mean':>12} {'scenes':>6}" for _ in traced.sides)]
-    if len(traced.sides) > 1:
-        lines[0] += f"  {'difference':>12}"
-    for i, sources in enumerate(zip(*traced.sides)):
-        cells = [
-            f"{s.run_id:<12} {np.mean(list(s.values.values())):>12.6g} {len(s.values):>6}"
-            for s in sources
+    """A line per arm and seed: run id and the run's mean over its scenes; then the sums by seed."""
+    lines = [f"{'weight':>8}  {'arm':<24} {'seed':>4}  {'run':<12} {'mean':>12} {'scenes':>6}"]
+    for (arm, weight), side in zip(traced.weights.items(), traced.sides):
+        lines += [
+            f"{weight:>+8.4g}  {arm:<24} {s.seed:>4}  {s.run_id:<12} "
+            f"{np.mean(list(s.values.values())):>12.6g} {len(s.values):>6}"
+            for s in side
         ]
-        line = f"{sources[0].seed:>4}  " + "  ".join(cells)
-        if len(traced.sides) > 1:
-            line += f"  {np.nanmean(traced.values[i]):>+12.6g}"
-        lines.append(line)
+    if len(traced.sides) > 1:
+        sums = [f"{np.nanmean(row):+.6g}" for row in traced.values]
+        seeds = ", ".join(str(source.seed) for source in traced.sides[0])
+        lines.append(f"weighted sum for seeds {seeds}: {', '.join(sums)}")
     return lines
 
 
@@ -231,36 +179,49 @@ def _scene_lines(traced: Traced, shown: int) -> list[str]:
     return lines
 
 
+def _answer(given: Mapping[str, str], plan: Plan) -> tuple[str, bool]:
+    """The text to print, and whether results.json has the recomputed number."""
+    output_dir, baseline = Path(given["output_dir"]), given["baseline"]
+    if given["question"]:
+        ids = [question.id for question in plan.questions]
+        require_choice("question", given["question"], ids)
+        row = reported(output_dir, plan.sweep, {"id": given["question"]})
+        if row is None:
+            raise DataError("results.json has no verdicts; python analysis/report.py makes them")
+        traced, found = trace_question(output_dir, plan, row)
+        place, title = row, f"question {row['id']}: {row['question']}"
+    else:
+        missing = [f"{key}=..." for key in PLACE if not given[key]]
+        require(not missing, f"{' '.join(missing)} is missing, or question=...; see --help")
+        place = {key: given[key] for key in PLACE}
+        if place["arm"] == CHANCE:
+            return trace_chance(output_dir, plan, place["benchmark"], place["metric"])
+        traced, found = trace_score(output_dir, plan, place, baseline)
+        row = reported(output_dir, plan.sweep, place | ({"baseline": baseline} if baseline else {}))
+        arm = place["arm"] + (f" - {baseline}" if baseline else "")
+        title = f"sweep {plan.sweep}: {place['metric']} of {arm} on {place['benchmark']}"
+    where = f"benchmarks.{place['benchmark']}.scenes[*].metrics.{place['metric']} of"
+    shown = len(traced.scenes) if given["scenes"] == "all" else int(given["scenes"])
+    text = describe(traced, found, title, where, shown)
+    if row is None:
+        return f"{text}\nresults.json: has no such row; analysis/report.py makes the report", False
+    wrong = disagreements(row, found)
+    said = f"DIFFERS ({'; '.join(wrong)})" if wrong else "agrees"
+    return f"{text}\nresults.json: {said}", not wrong
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command; returns its exit status."""
     try:
         given = parse_arguments(arguments, SETTINGS, "trace.py")
         shown = given["scenes"]
         require(shown == "all" or shown.isdigit(), f"scenes={shown!r}: write a number, or all")
-        output_dir, baseline = Path(given["output_dir"]), given["baseline"]
-        keys = {name: given[name] for name in ("arm", "benchmark", "metric")}
-        if keys["arm"] == CHANCE:
-            where = (output_dir, given["sweep"], keys["benchmark"], keys["metric"])
-            said, agrees = trace_chance(*where)
-            print(said)
-            return 0 if agrees else 1
-        traced = trace(output_dir, given["sweep"], *keys.values(), baseline)
+        text, agrees = _answer(given, read_plan(Path(given["output_dir"]), given["sweep"]))
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    arm = given["arm"] + (f" - {baseline}" if baseline else "")
-    name, benchmark = given["metric"], given["benchmark"]
-    title = f"sweep {given['sweep']}: {name} of {arm} on {benchmark}"
-    where = f"benchmarks.{benchmark}.scenes[*].metrics.{name} of"
-    print(describe(traced, title, where, len(traced.scenes) if shown == "all" else int(shown)))
-    keys |= {"baseline": baseline} if baseline else {}
-    row = reported(output_dir, given["sweep"], keys)
-    if row is None:
-        print("results.json: has no such row; python analysis/report.py makes the report")
-        return 1
-    wrong = disagreements(row, traced.found)
-    print("results.json: " + ("agrees" if not wrong else f"DIFFERS ({'; '.join(wrong)})"))
-    return 1 if wrong else 0
+    print(text)
+    return 0 if agrees else 1
 
 
 if __name__ == "__main__":

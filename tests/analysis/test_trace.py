@@ -8,9 +8,11 @@ import pytest
 
 import analysis
 from analysis import trace as traced
+from analysis.plan import read_plan
 from analysis.records import load_records
 from analysis.summary import CHANCE, summarise
-from flow3r.errors import ConfigError, DataError
+from analysis.verdict_words import verdict_record
+from analysis.verdicts import answer_questions
 from flow3r.files import read_json, write_json
 
 ROOT = Path(analysis.__file__).parent.parent
@@ -21,6 +23,8 @@ def write_results(output_dir, sweep):
     numbers = summarise(load_records(output_dir, sweep))
     rows = {"arms": numbers.arms, "comparisons": numbers.comparisons}
     content = {name: table.to_dict("records") for name, table in rows.items()}
+    answers = answer_questions(load_records(output_dir, sweep))
+    content["verdicts"] = [verdict_record(answer) for answer in answers]
     write_json(output_dir / "reports" / sweep / "results.json", content)
     return content
 
@@ -41,6 +45,10 @@ def studied(store, tmp_path_factory, run_id):
     return output_dir, write_results(output_dir, "formulations")
 
 
+def plan_of(output_dir):
+    return read_plan(output_dir, "formulations")
+
+
 def test_every_number_agrees(studied):
     output_dir, content = studied
     count = 0
@@ -48,10 +56,9 @@ def test_every_number_agrees(studied):
         if row["arm"] == CHANCE:
             continue
         keys = {k: row[k] for k in ("arm", "benchmark", "metric", "baseline") if k in row}
-        found = traced.trace(output_dir, "formulations", row["arm"], row["benchmark"],
-                             row["metric"], row.get("baseline", ""))  # fmt: skip
+        _, found = traced.trace_score(output_dir, plan_of(output_dir), row, row.get("baseline", ""))
         said = traced.reported(output_dir, "formulations", keys)
-        assert traced.disagreements(said, found.found) == [], keys
+        assert traced.disagreements(said, found) == [], keys
         count += 1
     assert count > 100
 
@@ -59,14 +66,15 @@ def test_every_number_agrees(studied):
 def test_a_difference_can_be_traced_the_other_way_round(studied):
     output_dir, _ = studied
     keys = {"arm": "3d-sup", "baseline": "flow-factored", "benchmark": "static", "metric": "rra_15"}
-    found = traced.trace(output_dir, "formulations", "3d-sup", "static", "rra_15", "flow-factored")
+    _, found = traced.trace_score(output_dir, plan_of(output_dir), keys, "flow-factored")
     said = traced.reported(output_dir, "formulations", keys)
-    assert traced.disagreements(said, found.found) == []
+    assert traced.disagreements(said, found) == []
 
 
 def test_the_sources_are_named(studied, run_id):
     output_dir, _ = studied
-    found = traced.trace(output_dir, "formulations", "flow-tracking", "dynamic", "auc_30", "3d-sup")
+    place = {"arm": "flow-tracking", "benchmark": "dynamic", "metric": "auc_30"}
+    found, _ = traced.trace_score(output_dir, plan_of(output_dir), place, "3d-sup")
     assert [[source.seed for source in side] for side in found.sides] == [[0, 2], [0, 2]]
     assert found.planned == 3
     first = found.sides[0][0]
@@ -137,11 +145,58 @@ def test_missing_settings_are_named():
     assert traced.main([]) == 2
 
 
-def test_unknown_names_are_config_errors(studied):
-    with pytest.raises(ConfigError):
-        traced.trace(studied[0], "formulations", "nobody", "dynamic", "auc_30")
-    with pytest.raises(DataError):
-        traced.trace(studied[0], "scaling", "3d-sup", "dynamic", "auc_30")
+def questioned(recorded, folder):
+    """The ids of the questions of a store, with its results written."""
+    content = write_results(recorded.write(folder), recorded.sweep)
+    return [row["id"] for row in content["verdicts"]]
+
+
+def difference(name, arm, **changes):
+    asked = {
+        "id": name,
+        "question": "Is it?",
+        "metric": "auc_30",
+        "benchmark": "dynamic",
+        "smallest_difference": 0.5,
+        "difference": {"arm": arm, "baseline": "3d-sup"},
+    }
+    return {**{k: v for k, v in asked.items() if k not in changes}, **changes}
+
+
+def test_every_verdict_can_be_traced(store, tmp_path, capsys):
+    """Alone, corrected in a family, of an order, and of a sweep that is not finished."""
+    order = {"id": "o", "question": "Ordered?", "metric": "rra_15", "benchmark": "static",
+             "smallest_difference": 0.5,
+             "order": [["flow-factored"], ["3d-sup"], ["flow-projective"]]}  # fmt: skip
+    asked = [difference("a", "flow-factored"), difference("b", "flow-tracking", family="f"),
+             difference("c", "flow-labelled", family="f"), order]  # fmt: skip
+    ids = questioned(store(scenes=4, seeds=(0, 1, 2), questions=asked), tmp_path)
+    for name in ids:
+        assert (
+            traced.main(["sweep=formulations", f"question={name}", f"output_dir={tmp_path}"]) == 0
+        )
+        assert "results.json: agrees" in capsys.readouterr().out
+    assert traced.main(["sweep=formulations", "question=z", f"output_dir={tmp_path}"]) == 2
+    assert "question='z'" in capsys.readouterr().err
+
+
+def test_a_look_at_an_unfinished_sweep_can_be_traced(store, tmp_path, run_id, capsys):
+    recorded = store(scenes=4, seeds=(0, 1, 2), questions=[difference("a", "flow-factored")])
+    recorded.write(tmp_path)
+    status = tmp_path / "runs" / run_id("formulations", "flow-factored", 2) / "status.json"
+    write_json(status, {**read_json(status), "state": "running"})
+    write_results(tmp_path, "formulations")
+    assert traced.main(["sweep=formulations", "question=a", f"output_dir={tmp_path}"]) == 0
+    assert "mean over 2 of 3 planned seeds" in capsys.readouterr().out
+
+
+def test_a_slope_can_be_traced(scaling, tmp_path, capsys):
+    asked = {k: v for k, v in difference("s", "").items() if k != "difference"}
+    questioned(scaling(scenes=4, questions=[{**asked, "slope": "unlabelled_clips"}]), tmp_path)
+    assert traced.main(["sweep=scaling", "question=s", f"output_dir={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert said.count(" factored-") == 6 * 3
+    assert "weighted sum for seeds 0, 1, 2: +" in said
 
 
 def test_help_needs_no_heavy_imports():
