@@ -12,71 +12,35 @@ seeds as blocks in every one of them, since the arms share their seeds.
 
 Intervals: whole runs are drawn again, 2,000 times: the fitted curve plus run residuals (pure
 error, after seed and count effects), scaled up for the degrees of freedom that they lost and by a
-random factor for not knowing their size; a shift common to all counts, as uncertain as the mean of
-the seeds, enters what is about levels and not what is about the shape. They hold for the test
-scenes used, and if the shape is right.
+random factor for not knowing their size. What all counts have in common is drawn apart from it, as
+uncertain as the mean of the seeds, and enters what is about levels and not what is about the shape.
+The intervals hold for the test scenes used, and if the shape is right.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from analysis.crossed import TwoWay, two_way_fit
+from analysis.curve_points import (
+    NEW_NOISE,
+    POINT_NOISE,
+    Points,
+    amount,
+    common_shifts,
+    run_noise,
+)
 from flow3r.errors import DataError
 
 EXPONENTS = np.geomspace(0.03, 4.0, 120)
 RESAMPLES = 2_000
-STREAM = 20261125
-POINT_NOISE, NEW_NOISE, SHIFTS, SCALES = 1, 2, 3, 4  # random streams
 SHAPES = ("flat", "log-linear", "power law")
 PARAMETERS = {
     "flat": ("level",),
     "log-linear": ("level", "slope"),
     "power law": ("limit", "gain", "exponent"),
 }
-
-
-@dataclass(frozen=True)
-class Points:
-    """Run scores at several counts: counts [C] ascending, scores [S, C] with NaN for no run."""
-
-    counts: np.ndarray
-    scores: np.ndarray
-    unit: float
-
-    def __post_init__(self) -> None:
-        if len(self.counts) != self.scores.shape[1] or (np.diff(self.counts) <= 0).any():
-            raise DataError(f"counts={self.counts}: one ascending count per column of scores")
-        if not self.unit > 0:
-            raise DataError(f"unit={self.unit}: clips per unit of data must be above zero")
-        empty = np.isnan(self.scores).all(0)
-        if empty.any():
-            raise DataError(f"no run at {self.counts[empty].tolist()} clips: leave the count out")
-        if np.isnan(self.scores).all(1).any():
-            raise DataError("a seed has no run at any count: leave the seed out")
-
-    @cached_property
-    def amounts(self) -> np.ndarray:
-        """x [C] of the module text."""
-        return amount(self.counts, self.unit)
-
-    @cached_property
-    def runs(self) -> np.ndarray:
-        """Runs per count [C]."""
-        return (~np.isnan(self.scores)).sum(0)
-
-    @cached_property
-    def two_way(self) -> TwoWay:
-        """Seed and count effects; the columns are the curve's points, adjusted for the seeds."""
-        return two_way_fit(self.scores)
-
-    def without_last(self) -> Points:
-        """All but the largest count."""
-        kept = self.scores[:, :-1]
-        return Points(self.counts[:-1], kept[~np.isnan(kept).all(1)], self.unit)
 
 
 @dataclass(frozen=True)
@@ -88,6 +52,18 @@ class Curve:
     low: np.ndarray | None
     high: np.ndarray | None
     extrapolated: np.ndarray  # beyond the largest count measured
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """parameters [B, P] of the shape refitted to points whose errors have mean zero over the
+    counts; shifts [B]: errors of the mean over counts and seeds; noise [B]: the part of them that
+    is due to the runs and not to the seeds.
+    """
+
+    parameters: np.ndarray
+    shifts: np.ndarray
+    noise: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -105,9 +81,8 @@ class Fit:
     intervals: dict[str, tuple[float, float]] | None
     aicc: float
     identified: bool
-    resampled: np.ndarray | None  # [B, parameters]
-    shifts: np.ndarray | None  # [B], common to all counts
     level: float
+    resampled: Resampled | None
 
     def at(self, counts: np.ndarray) -> Curve:
         """The curve at any counts."""
@@ -117,7 +92,8 @@ class Fit:
         beyond = counts > self.points.counts[-1]
         if self.resampled is None:
             return Curve(counts, mean, None, None, beyond)
-        drawn = evaluate(self.shape, self.resampled, x) + self.shifts[:, None]
+        drawn = evaluate(self.shape, self.resampled.parameters, x)
+        drawn = drawn + self.resampled.shifts[:, None]
         low, high = np.quantile(drawn, _tails(self.level), axis=0)
         return Curve(counts, mean, low, high, beyond)
 
@@ -137,11 +113,6 @@ class HeldOut:
     def inside(self) -> bool | None:
         """Whether the measured mean lies in the prediction interval."""
         return None if self.low is None else self.low <= self.measured <= self.high
-
-
-def amount(counts: np.ndarray, unit: float) -> np.ndarray:
-    """x = 1 + counts / unit."""
-    return 1.0 + np.asarray(counts, dtype=float) / unit
 
 
 def evaluate(shape: str, parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -172,25 +143,20 @@ def fit_all(points: Points, level: float = 0.95, resamples: int = RESAMPLES) -> 
 
 def fit(shape: str, points: Points, level: float = 0.95, resamples: int = RESAMPLES) -> Fit:
     """One shape with its intervals."""
-    x, weights, means = points.amounts, points.runs, points.two_way.columns
-    best = solve(shape, x, weights, means[None])[0]
-    curve = evaluate(shape, best, x)
-    drawn = shifts = intervals = None
-    identified = True
-    noise = _run_noise(points, resamples)
-    if noise is not None:
-        drawn = solve(shape, x, weights, curve + noise)
-        shifts = _common_shifts(points, resamples)
-        names = PARAMETERS[shape]
-        shown = drawn + np.eye(len(names))[0] * shifts[:, None]  # the first is a level
+    means = points.two_way.columns
+    best = solve(shape, points.amounts, points.runs, means[None])[0]
+    curve = evaluate(shape, best, points.amounts)
+    names = PARAMETERS[shape]
+    drawn = _resample(shape, points, curve, resamples)
+    intervals, identified = None, True
+    if drawn is not None:
+        shown = drawn.parameters + np.eye(len(names))[0] * drawn.shifts[:, None]  # a level is first
         ends = np.quantile(shown, _tails(level), axis=0).T
         intervals = {name: (float(low), float(high)) for name, (low, high) in zip(names, ends)}
-        if shape == "power law":
-            edge = (drawn[:, 2] <= EXPONENTS[0] * 1.01) | (drawn[:, 2] >= EXPONENTS[-1] * 0.99)
-            identified = bool(edge.mean() <= 0.05)
-    parameters = dict(zip(PARAMETERS[shape], map(float, best)))
+        identified = shape != "power law" or _inside_grid(drawn.parameters[:, 2])
+    parameters = dict(zip(names, map(float, best)))
     score = _aicc(points, curve, len(best))
-    return Fit(shape, points, parameters, intervals, score, identified, drawn, shifts, level)
+    return Fit(shape, points, parameters, intervals, score, identified, level, drawn)
 
 
 def held_out(points: Points, level: float = 0.95, resamples: int = RESAMPLES) -> list[HeldOut]:
@@ -203,8 +169,9 @@ def held_out(points: Points, level: float = 0.95, resamples: int = RESAMPLES) ->
         predicted = float(evaluate(each.shape, np.array(list(each.parameters.values())), x)[0])
         low = high = None
         if each.resampled is not None:
-            noise = _draws(smaller, (resamples, 1), np.array([runs]), NEW_NOISE)
-            drawn = evaluate(each.shape, each.resampled, x) + noise
+            noise = run_noise(smaller, (resamples, 1), np.array([runs]), NEW_NOISE)
+            drawn = evaluate(each.shape, each.resampled.parameters, x) + noise
+            drawn = drawn + each.resampled.noise[:, None]
             low, high = map(float, np.quantile(drawn, _tails(level)))
         count = float(points.counts[-1])
         found.append(HeldOut(each.shape, count, predicted, low, high, measured))
@@ -263,32 +230,19 @@ def _aicc(points: Points, curve: np.ndarray, shape_parameters: int) -> float:
     return float(runs * np.log(error / runs) + penalty)
 
 
-def _run_noise(points: Points, resamples: int) -> np.ndarray | None:
-    """Errors of the points [B, C] made of resampled run residuals; None without repeats."""
+def _resample(shape: str, points: Points, curve: np.ndarray, resamples: int) -> Resampled | None:
+    """None without repeats."""
     if points.two_way.df < 1:
         return None
-    return _draws(points, (resamples, len(points.counts)), points.runs, POINT_NOISE)
+    noise = run_noise(points, (resamples, len(points.counts)), points.runs, POINT_NOISE)
+    common = noise @ points.runs / points.runs.sum()
+    drawn = solve(shape, points.amounts, points.runs, curve + noise - common[:, None])
+    return Resampled(drawn, common_shifts(points, resamples), common)
 
 
-def _draws(points: Points, shape: tuple[int, int], runs: np.ndarray, stream: int) -> np.ndarray:
-    """Means of `runs` resampled residuals [B, C], scaled for the degrees of freedom; see above."""
-    rng = np.random.default_rng([STREAM, stream])
-    residuals, df = points.two_way.residuals[~np.isnan(points.scores)], points.two_way.df
-    pool = residuals * np.sqrt(len(residuals) / df)
-    most = int(runs.max())
-    drawn = pool[rng.integers(len(pool), size=(*shape, most))]
-    means = (drawn * (np.arange(most) < runs[:, None])).sum(-1) / runs
-    squares = np.random.default_rng([STREAM, SCALES]).chisquare(df, size=(shape[0], 1))
-    return means * np.sqrt(df / squares)
-
-
-def _common_shifts(points: Points, resamples: int) -> np.ndarray:
-    """What the mean of the seeds may be off [B]: Student's t with the seeds' own spread."""
-    fit = points.two_way
-    rng = np.random.default_rng([STREAM, SHIFTS])
-    noise = (fit.residuals**2).sum() / fit.df / points.runs.size  # run noise in a seed's mean
-    error = np.sqrt(max(fit.rows.var(ddof=1) - noise, 0.0) / len(fit.rows))
-    return error * rng.standard_t(len(fit.rows) - 1, size=resamples)
+def _inside_grid(exponents: np.ndarray) -> bool:
+    edge = (exponents <= EXPONENTS[0] * 1.01) | (exponents >= EXPONENTS[-1] * 0.99)
+    return bool(edge.mean() <= 0.05)
 
 
 def _tails(level: float) -> list[float]:

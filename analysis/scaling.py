@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.fits import Fit, HeldOut, Points, fit_all, held_out
+from analysis.curve_points import Points
+from analysis.fits import Fit, HeldOut, fit_all, held_out
 from analysis.label_worth import LabelWorth, along_curve, crossing
 from analysis.metrics import improvement
 from analysis.plan import Arm

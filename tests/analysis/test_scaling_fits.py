@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
+from analysis.curve_points import Points, amount
 from analysis.fits import (
     PARAMETERS,
-    Points,
-    amount,
     evaluate,
     fit,
     fit_all,
