@@ -1,10 +1,12 @@
 """Rebuild the report of a sweep from its records.
 
-usage: python analysis/report.py sweep=NAME [output_dir=outputs]
+usage: python analysis/report.py sweep=NAME [output_dir=outputs] [to=FOLDER] [allow_mixed=true]
 
 Reads   <output_dir>/reports/NAME/plan.json and <output_dir>/runs/*
-Writes  <output_dir>/reports/NAME/{report.md, results.json, tables/, figures/}
-Works on a sweep that is still running: what is missing is marked.
+Writes  <output_dir>/reports/NAME/{report.html, report.md, results.json, tables/, figures/}
+        (into FOLDER where one is given). report.html holds everything it shows.
+Works on a sweep that is still running: what is missing is marked, and nothing is claimed.
+allow_mixed: compare runs made by different code or on different training data, and say so.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ if __name__ == "__main__":
         print(__doc__.strip())
         sys.exit(0)
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,23 +28,39 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures, tables
+from analysis import tables
 from analysis.answer import answer
+from analysis.arguments import parse_arguments
 from analysis.console import console_text
-from analysis.metrics import HEADLINE, MOTION
-from analysis.prose import Contents, markdown
-from analysis.records import Records, collect_figures, learning_curves, load_records
+from analysis.document import Document, Section, render_html, render_markdown
+from analysis.gallery import CURVES, Gallery, draw_gallery
+from analysis.markup import Table
+from analysis.metrics import FAMILIES, HEADLINE, MOTION
+from analysis.records import Records, load_records
 from analysis.scaling import ScalingCurve, curve_arms, scaling_curve
-from analysis.statistics import RESAMPLES
-from analysis.style import save_figure
+from analysis.sections.controls import controls_section
+from analysis.sections.figures import figures_section
+from analysis.sections.front import banner, front_blocks
+from analysis.sections.limits import limits_section
+from analysis.sections.literature import published_section
+from analysis.sections.provenance import provenance_section, unfinished_section
+from analysis.sections.results import (
+    cost_section,
+    order_section,
+    questions_section,
+    results_section,
+)
+from analysis.sections.scaling import scaling_section
+from analysis.sections.statistics import statistics_section
 from analysis.summary import Summary, summarise
+from analysis.verdict_words import verdict_record
+from analysis.verdicts import Verdict, answer_questions
+from flow3r.config import require_choice
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import write_json, write_text
 
-CURVES = ("rra_15", "rta_30", "auc_30")
-FOREST = ("rra_15", "rta_30", "auc_30", "pointmap_mse")
 MOTION_TITLE = ", static and moving pixels apart"
-SETTINGS = {"sweep": None, "output_dir": "outputs"}
+SETTINGS = {"sweep": None, "output_dir": "outputs", "to": "", "allow_mixed": "false"}
 
 
 @dataclass(frozen=True)
@@ -55,31 +72,79 @@ class ReportSummary:
     path: Path
 
 
-def write_report(output_dir: Path, sweep: str, resamples: int = RESAMPLES) -> ReportSummary:
+@dataclass(frozen=True)
+class Findings:
+    """Everything a report says, before it is said."""
+
+    records: Records
+    summary: Summary
+    answers: tuple[Verdict, ...]
+    curves: list[ScalingCurve]
+    tables: dict[str, Table]
+    gallery: Gallery
+
+
+def write_report(
+    output_dir: Path, sweep: str, folder: Path | None = None, allow_mixed: bool = False
+) -> ReportSummary:
     """Write the report of a sweep, finished or not. DataError without a plan or a finished run."""
-    records = load_records(output_dir, sweep)
-    summary = summarise(records, resamples)
-    curves = headline_curves(records, summary)
-    folder = output_dir / "reports" / sweep
-    text = answer(records, summary, curves)
+    records = load_records(output_dir, sweep, allow_mixed)
+    folder = folder or output_dir / "reports" / sweep
+    summary = summarise(records)
+    curves = all_curves(records, summary)
     shown = write_tables(records, summary, folder / "tables")
-    drawn = write_figures(records, summary, folder / "figures")
-    contents = Contents(records, summary, curves, text, shown, drawn)
-    write_json(folder / "results.json", results(records, summary))
-    write_text(folder / "report.md", markdown(contents, folder))
-    return ReportSummary(console_text(records, summary), text, folder / "report.md")
+    gallery = draw_gallery(records, summary, curves, folder / "figures")
+    found = Findings(records, summary, answer_questions(records), curves, shown, gallery)
+    page = document(found)
+    write_json(folder / "results.json", results(found))
+    write_text(folder / "report.md", render_markdown(page, folder))
+    write_text(folder / "report.html", render_html(page))
+    text = console_text(records, summary)
+    return ReportSummary(text, answer(records), folder / "report.html")
 
 
-def headline_curves(records: Records, summary: Summary) -> list[ScalingCurve]:
-    """The scaling curves that answer a scaling sweep; none for another sweep."""
-    if records.plan.scaling_prefix is None:
+def all_curves(records: Records, summary: Summary) -> list[ScalingCurve]:
+    """The scaling curves of a scaling sweep, the headline's first; none for another sweep."""
+    if records.plan.scaling_prefix is None or not curve_arms(records):
         return []
     asked = records.plan.headline
-    return [scaling_curve(records, summary, asked.benchmark, name) for name in asked.metrics]
+    places = [(asked.benchmark, name) for name in asked.metrics]
+    places += [(benchmark, name) for benchmark in records.benchmarks() for name in CURVES]
+    curves = [scaling_curve(records, summary, *place) for place in dict.fromkeys(places)]
+    return [curve for curve in curves if len(curve.points)]
 
 
-def results(records: Records, summary: Summary) -> dict[str, Any]:
+def document(found: Findings) -> Document:
+    """The report: a page to read in two minutes, and what stands behind it."""
+    records, summary, plan = found.records, found.summary, found.records.plan
+    pictures = found.gallery.pictures
+    sections: list[Section | None] = [
+        unfinished_section(records),
+        questions_section(found.answers),
+        figures_section(found.gallery),
+        scaling_section(found.curves),
+        results_section(records, summary, found.tables),
+        order_section(records, summary),
+        statistics_section(records, summary, found.answers),
+        controls_section(records),
+        cost_section(found.tables["cost"]),
+        published_section(records),
+        provenance_section(records),
+        limits_section(records),
+    ]
+    return Document(
+        title=f"Report: {plan.sweep} (profile {plan.profile})",
+        subtitle=f"{len(plan.arms)} arms, {len(records.runs)} runs planned, "
+        f"{int(records.runs['finished'].sum())} finished.",
+        banner=banner(records),
+        front=front_blocks(records, summary, found.answers, pictures.get("headline")),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def results(found: Findings) -> dict[str, Any]:
     """results.json: the numbers of the report, for machines; null where there is no interval."""
+    records, summary = found.records, found.summary
     return {
         "schema": 1,
         "sweep": records.plan.sweep,
@@ -87,31 +152,26 @@ def results(records: Records, summary: Summary) -> dict[str, Any]:
         "complete": records.complete,
         "arms": summary.arms.to_dict("records"),
         "comparisons": summary.comparisons.to_dict("records"),
+        "verdicts": [verdict_record(answered) for answered in found.answers],
+        "mixed": list(records.mixed),
     }
 
 
-def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, tables.Table]:
+def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, Table]:
     """Write every table; returns those shown in the report, by file name."""
-    shown: dict[str, tables.Table] = {}
+    shown: dict[str, Table] = {}
     asked = records.plan.headline.benchmark  # comes first
     for suffix, title, wanted in (("", "", HEADLINE), ("-motion", MOTION_TITLE, MOTION)):
         for benchmark in sorted(records.benchmarks(), key=lambda name: name != asked):
             metrics = tables.shown_metrics(summary, benchmark, wanted)
-            if not metrics:
-                continue
-            name = f"{benchmark}{suffix}"
-            scores = _titled(tables.benchmark_table(records, summary, benchmark, metrics), title)
-            shown[name] = scores
-            arms = summary.arms
-            tables.write_tables(scores, _chosen(arms, benchmark, metrics), folder / name)
-            baseline = records.plan.baseline
-            differences = _titled(
-                tables.difference_table(records, summary, benchmark, metrics, baseline), title
-            )
-            shown[f"{name}-differences"] = differences
-            rows = _chosen(summary.comparisons, benchmark, metrics)
-            rows = rows[rows["baseline"] == baseline]
-            tables.write_tables(differences, rows, folder / f"{name}-differences")
+            if metrics:
+                pair = _benchmark_tables(records, summary, benchmark, metrics, folder, suffix)
+                shown |= {n: replace(t, title=f"{t.title}{title}") for n, t in pair.items()}
+    for family in FAMILIES:
+        table = tables.family_table(records, summary, family)
+        if table is not None:
+            tables.write_tables(table, tables.family_data(summary, family), folder / family)
+            shown[family] = table
     shown["cost"] = tables.cost_table(records)
     tables.write_tables(shown["cost"], records.runs, folder / "cost")
     write_text(folder / "all-scores.csv", summary.arms.to_csv(index=False))
@@ -120,48 +180,23 @@ def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, 
     return shown
 
 
-def _titled(table: tables.Table, addition: str) -> tables.Table:
-    return replace(table, title=f"{table.title}{addition}")
-
-
-def write_figures(records: Records, summary: Summary, folder: Path) -> dict[str, Path]:
-    """Write every figure as PNG and PDF; returns the PNGs by name, in the order of the report."""
-    shutil.rmtree(folder, ignore_errors=True)
-    drawn: dict[str, Any] = {}
-    benchmarks, plan = records.benchmarks(), records.plan
-    if plan.scaling_prefix is not None and curve_arms(records):
-        wanted = [(b, m) for b in benchmarks for m in CURVES]
-        curves = [scaling_curve(records, summary, b, m) for b, m in wanted]
-        curves = [curve for curve in curves if len(curve.points)]
-        if curves:
-            drawn["scaling"] = figures.scaling_figure(records, curves)
-            drawn["gain"] = figures.gain_figure(records, curves)
-    metrics = [m for m in FOREST if (summary.comparisons["metric"] == m).any()]
-    if metrics and (summary.comparisons["baseline"] == plan.baseline).any():
-        drawn["differences"] = figures.forest_figure(records, summary, metrics)
-    asked = plan.headline
-    keys = {"arm": asked.arm, "baseline": asked.baseline, "benchmark": asked.benchmark}
-    metrics = [m for m in asked.metrics if summary.difference(*keys.values(), m) is not None]
-    if metrics:
-        drawn["scenes"] = figures.scene_figure(records, **keys, metrics=metrics)
-    curves_table = learning_curves(records)
-    learning = figures.learning_figure(records, curves_table, curve_choice(curves_table))
-    if learning is not None:
-        drawn["learning"] = learning
-    paths = {name: save_figure(figure, folder / name)[0] for name, figure in drawn.items()}
-    for copy in collect_figures(records, [asked.arm, asked.baseline], folder / "qualitative"):
-        paths[f"qualitative/{copy.stem}"] = copy
-    return paths
-
-
-def curve_choice(curves: pd.DataFrame) -> list[str]:
-    """The training loss and the validation curves of the headline metrics."""
-    recorded = set(curves["metric"])
-    wanted = sorted(
-        (n for n in recorded if n.startswith("validation/") and n.rsplit("/", 1)[-1] in CURVES),
-        key=lambda name: (name.rsplit("/", 1)[0], CURVES.index(name.rsplit("/", 1)[-1])),
-    )
-    return ["train/loss", *wanted]
+def _benchmark_tables(
+    records: Records,
+    summary: Summary,
+    benchmark: str,
+    metrics: Sequence[str],
+    folder: Path,
+    suffix: str,
+) -> dict[str, Table]:
+    """Scores and differences of one benchmark, written and returned by file name."""
+    name, baseline = f"{benchmark}{suffix}", records.plan.baseline
+    scores = tables.benchmark_table(records, summary, benchmark, metrics)
+    tables.write_tables(scores, _chosen(summary.arms, benchmark, metrics), folder / name)
+    differences = tables.difference_table(records, summary, benchmark, metrics, baseline)
+    rows = _chosen(summary.comparisons, benchmark, metrics)
+    rows = rows[rows["baseline"] == baseline]
+    tables.write_tables(differences, rows, folder / f"{name}-differences")
+    return {name: scores, f"{name}-differences": differences}
 
 
 def _chosen(table: pd.DataFrame, benchmark: str, metrics: Sequence[str]) -> pd.DataFrame:
@@ -176,15 +211,8 @@ def _scene_rows(records: Records) -> pd.DataFrame:
 
 def parse_settings(arguments: Sequence[str]) -> dict[str, str]:
     """`key=value` arguments; ConfigError names the valid keys."""
-    settings = {key: value for key, value in SETTINGS.items() if value is not None}
-    for argument in arguments:
-        key, separator, value = argument.partition("=")
-        if not separator or key not in SETTINGS or not value:
-            choices = [f"{key}=..." for key in SETTINGS]
-            raise ConfigError(f"{argument!r} is not a setting; valid settings are {choices}")
-        settings[key] = value
-    if "sweep" not in settings:
-        raise ConfigError("sweep=NAME is missing; see python analysis/report.py --help")
+    settings = parse_arguments(arguments, SETTINGS, "report.py")
+    require_choice("allow_mixed", settings["allow_mixed"], ("true", "false"))
     return settings
 
 
@@ -192,7 +220,9 @@ def main(arguments: Sequence[str]) -> int:
     """The command; returns its exit status."""
     try:
         settings = parse_settings(arguments)
-        summary = write_report(Path(settings["output_dir"]), settings["sweep"])
+        folder = Path(settings["to"]) if settings["to"] else None
+        mixed = settings["allow_mixed"] == "true"
+        summary = write_report(Path(settings["output_dir"]), settings["sweep"], folder, mixed)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,40 +9,71 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis import report
-from analysis.report import main, parse_settings
+from analysis.gallery import Gallery
+from analysis.report import main, parse_settings, write_report
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 
 ROOT = Path(analysis.__file__).parent.parent
-RESAMPLES = 300
 TWO_ARMS = {"3d-sup": ("3d-sup", 0, 16, False), "flow-factored": ("flow-factored", 64, 16, False)}
-
-
-def write_report(output_dir, sweep, resamples=RESAMPLES):
-    """With few resamples: these tests are of words and files, not of intervals."""
-    return report.write_report(output_dir, sweep, resamples)
+QUESTIONS = [
+    {
+        "id": "helps",
+        "question": "Does flow help?",
+        "metric": "auc_30",
+        "benchmark": "dynamic",
+        "smallest_difference": 0.5,
+        "difference": {"arm": "flow-factored", "baseline": "3d-sup"},
+    },
+    {
+        "id": "order",
+        "question": "Do they order as in the paper?",
+        "metric": "auc_30",
+        "benchmark": "dynamic",
+        "smallest_difference": 0.5,
+        "order": [["flow-factored"], ["3d-sup", "flow-tracking"], ["flow-projective"]],
+    },
+    {
+        "id": "static",
+        "question": "Is pose on static scenes kept?",
+        "metric": "auc_30",
+        "benchmark": "static",
+        "smallest_difference": 5.0,
+        "direction": "not-worse",
+        "difference": {"arm": "flow-labelled", "baseline": "3d-sup"},
+    },
+]
 
 
 @pytest.fixture(scope="module")
 def whole(store, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("whole")
-    recorded = store(scenes=12)
+    recorded = store(scenes=12, questions=QUESTIONS)
     recorded.write(output_dir)
-    return recorded, output_dir, write_report(output_dir, "formulations", RESAMPLES)
+    return recorded, output_dir, write_report(output_dir, "formulations")
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
     """Drawing takes seconds; the tests of numbers and words do without."""
-    monkeypatch.setattr("analysis.report.write_figures", lambda *_: {})
+    monkeypatch.setattr("analysis.report.draw_gallery", lambda *_: Gallery({}, ()))
 
 
 @pytest.fixture
 def unsaved(monkeypatch):
     """Figures are drawn but not written, which is the slow half."""
-    saved = lambda _, stem: [stem.with_suffix(".png")]  # noqa: E731
-    monkeypatch.setattr("analysis.report.save_figure", saved)
+
+    def save(_, stem):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        stem.with_suffix(".png").write_bytes(b"png")
+        return [stem.with_suffix(".png")]
+
+    monkeypatch.setattr("analysis.gallery.save_figure", save)
+
+
+def text_of(summary):
+    """The Markdown beside the page."""
+    return summary.path.with_suffix(".md").read_text()
 
 
 def folder_of(output_dir, sweep="formulations"):
@@ -88,59 +119,94 @@ def test_results_json_equals_hand_computed_numbers(whole):
 
 def test_report_says_what_follows_and_what_does_not(whole):
     _, output_dir, summary = whole
-    text = (folder_of(output_dir) / "report.md").read_text()
-    assert summary.path == folder_of(output_dir) / "report.md"
-    assert text.splitlines()[2] == f"**{summary.answer}**"
-    beats = "Yes: at equal clips per step flow-factored beats 3d-sup on the dynamic scenes"
-    assert summary.answer.startswith(f"{beats}: RRA@15 +")
-    assert summary.answer.endswith("(95 %, paired, 5 seeds × 12 scenes).")
-    assert summary.answer.count("points") == 1
+    assert summary.path == folder_of(output_dir) / "report.html"
+    text = text_of(summary)
+    lines = text.splitlines()
+    assert lines[0] == "# Report: formulations (profile smoke)"
+    assert summary.answer.startswith("Yes")
     for phrase in (
+        "**Holds.** Does flow help?",
+        "Asked for: better by 0.5 points.",
+        "Do they order as in the paper?",
         "- Above chance (the best constant prediction) by the interval: every arm on static "
         "RRA@15, static RTA@30, dynamic RRA@15 and dynamic RTA@30.",
-        "order as in the paper",
-        "| claim of the paper | static RRA@30 | dynamic RRA@30 | static AUC@30 | dynamic AUC@30 |",
+        "## All questions and answers",
+        "## The paper's order, pair by pair",
         "### Difference to chance",
+        "### Effect sizes",
+        "How many seeds next?",
         "Clips per step: 24 in every arm",
-        "Not corrected",
-        f"({RESAMPLES} resamples",
-        "What is not claimed".lower(),
+        "| clips per step | same | 24 |",
+        "| initial weights of backbone and geometry heads, per seed | not recorded | – |",
+        "## What is not claimed",
         "From the paper (Table 1)",
         "| flow-factored | 76.26 | 68.84 | 0.103 | 0.598 |",
+        "Runs made at commit: abc1234.",
     ):
-        assert phrase in text
+        assert phrase in text, phrase
     assert "Unfinished" not in text
-    assert "Preliminary" not in text
     assert "Dynamic scenes" in summary.table
     assert max(len(line) for line in summary.table.splitlines()) <= 100
-    assert [line.split(":")[0] for line in text.splitlines() if line.startswith("## ")][-1] == (
-        "## How to read this / what is not claimed"
-    )
+
+
+def test_the_page_holds_everything_in_one_file(whole):
+    _, _, summary = whole
+    page = summary.path.read_text()
+    references = re.findall(r'(?:src|srcset|href)="([^"]{0,40})', page)
+    assert references
+    assert all(r.startswith(("data:image/png;base64,", "#")) for r in references)
+    assert "<script" not in page
+    for phrase in (
+        '<article class="verdict holds">',
+        "Does flow help?",
+        "brief",
+        "<summary><h2>Statistics: intervals, corrections, power</h2>",
+        "no difference found, ",
+        '<source media="(max-width: 640px)"',
+    ):
+        assert phrase in page, phrase
+    first_fold = page.index("<details>")
+    assert page.index("Does flow help?") < page.index("<figure>") < first_fold
 
 
 def test_all_files_are_there_and_linked(whole):
-    _, output_dir, _ = whole
+    _, output_dir, summary = whole
     folder = folder_of(output_dir)
-    text = (folder / "report.md").read_text()
-    for name in ("differences", "scenes", "learning"):
+    text = text_of(summary)
+    for name in ("headline", "differences", "scenes", "profiles", "improvement", "learning"):
         assert f"(figures/{name}.png)" in text
-        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
-        assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    for name in ("static", "dynamic", "dynamic-differences", "cost"):
+        for stem in (name, f"{name}-column"):
+            assert (folder / "figures" / f"{stem}.png").stat().st_size > 5_000
+            assert (folder / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
+    assert "Error against motion and covisibility is not shown" in text
+    assert "No predictions are shown" in text
+    for name in ("static", "dynamic", "dynamic-differences", "pose", "pointmap", "cost"):
         for suffix in ("md", "csv", "tex"):
             assert (folder / "tables" / f"{name}.{suffix}").stat().st_size > 100
     header, *rows = (folder / "tables" / "scenes.csv").read_text().splitlines()
     assert header.startswith("arm,seed,run_id,benchmark,scene,auc_30")
     assert len(rows) == 6 * 5 * 2 * 12
+    results = read_json(folder / "results.json")
+    assert results["verdicts"][0]["verdict"] == "holds"
+    assert results["mixed"] == []
+
+
+def test_it_can_be_written_elsewhere(store, tmp_path, no_figures):
+    output_dir = store(scenes=2, seeds=(0, 1)).write(tmp_path / "records")
+    elsewhere = tmp_path / "elsewhere"
+    summary = write_report(output_dir, "formulations", elsewhere)
+    assert summary.path == elsewhere / "report.html"
+    assert [p.name for p in folder_of(output_dir).iterdir()] == ["plan.json"]
 
 
 @pytest.mark.slow
 def test_rebuilding_gives_the_same_text_and_numbers(whole):
     _, output_dir, _ = whole
     folder = folder_of(output_dir)
-    before = [(folder / name).read_bytes() for name in ("results.json", "report.md")]
+    names = ("results.json", "report.md", "report.html")
+    before = [(folder / name).read_bytes() for name in names]
     write_report(output_dir, "formulations")
-    assert [(folder / name).read_bytes() for name in ("results.json", "report.md")] == before
+    assert [(folder / name).read_bytes() for name in names] == before
 
 
 def test_half_finished_and_failed(store, tmp_path, run_id, no_figures):
@@ -152,8 +218,15 @@ def test_half_finished_and_failed(store, tmp_path, run_id, no_figures):
         state(tmp_path, run_id("formulations", "flow-projective", seed), state="interrupted")
     summary = write_report(tmp_path, "formulations")
     assert summary.answer.startswith("Preliminary (13 of 18 runs finished): ")
-    assert "2 seeds × 6 scenes" in summary.answer
-    text = (folder_of(tmp_path) / "report.md").read_text()
+    assert "nothing is claimed before all are" in summary.answer
+    text = text_of(summary)
+    assert "**Unfinished: 13 of 18 runs. No claims; numbers are a look on the way.**" in text
+    assert (
+        "**Unfinished.** Is flow-factored better than 3d-sup on the dynamic scenes, by RRA@15?"
+        in text
+    )
+    assert "**Holds.**" not in text
+    assert '<article class="verdict unfinished">' in summary.path.read_text()
     assert rf"| flow-tracking | 0 | {failed} | failed | NaN \| loss at step 3 |" in text
     assert "flow-factored (incomplete)" in text
     results = read_json(folder_of(tmp_path) / "results.json")
@@ -169,44 +242,45 @@ def test_an_odd_sweep_can_be_drawn(store, tmp_path, run_id):
         state(tmp_path, run_id("formulations", arm, seed), state="failed")
     write_report(tmp_path, "formulations")
     names = {path.stem for path in (folder_of(tmp_path) / "figures").glob("*.png")}
-    assert names == {"differences", "scenes", "learning"}
+    assert {"headline", "differences", "scenes", "profiles", "learning", "training"} <= names
 
 
 def test_headline_arm_not_finished(store, tmp_path, run_id, no_figures):
     store(scenes=4, seeds=(0, 1)).write(tmp_path)
     for seed in (0, 1):
         state(tmp_path, run_id("formulations", "flow-factored", seed), state="failed")
-    assert "cannot be compared" in write_report(tmp_path, "formulations").answer
+    summary = write_report(tmp_path, "formulations")
+    assert "nothing is claimed before all are" in summary.answer
+    assert "**Unfinished.**" in text_of(summary)
 
 
 def test_baseline_not_finished(store, tmp_path, run_id, no_figures):
     store(scenes=4, seeds=(0, 1)).write(tmp_path)
     for seed in (0, 1):
         state(tmp_path, run_id("formulations", "3d-sup", seed), state="failed")
-    assert "cannot be compared" in write_report(tmp_path, "formulations").answer
+    summary = write_report(tmp_path, "formulations")
+    assert "nothing is claimed before all are" in summary.answer
+    assert "**Unfinished.**" in text_of(summary)
 
 
 def test_single_seed_gives_no_interval_and_says_so(store, tmp_path, no_figures):
     summary = write_report(store(scenes=6, seeds=(3,)).write(tmp_path), "formulations")
-    assert summary.answer.startswith(
-        "Undecided (one seed, no interval: nothing can be claimed): at equal clips per step "
-        "flow-factored differs from 3d-sup on the dynamic scenes by RRA@15 "
-    )
-    assert summary.answer.endswith("(1 seed × 6 scenes).")
-    assert "One finished seed gives no interval" in summary.path.read_text()
+    assert summary.answer.startswith("Undecided")
+    assert "one seed, no interval: nothing can be claimed" in summary.answer
+    assert "One finished seed gives no interval" in text_of(summary)
     results = read_json(folder_of(tmp_path) / "results.json")
     assert all(row["low"] is None for row in results["arms"] + results["comparisons"])
 
 
 def test_single_scene(store, tmp_path, no_figures):
     summary = write_report(store(scenes=1, seeds=(0, 1, 2)).write(tmp_path), "formulations")
-    assert "3 seeds × 1 scene)" in summary.answer
+    assert "3 seeds × 1 scene)" in text_of(summary)
 
 
 def test_all_equal_is_undecided(store, tmp_path, no_figures):
     recorded = store(scenes=4, seeds=(0, 1, 2), effects={}, noise=0.0)
     said = write_report(recorded.write(tmp_path), "formulations").answer
-    assert said.startswith("Undecided (every interval contains zero): ")
+    assert said.startswith("Undecided")
 
 
 def test_unequal_budget_is_said(store, tmp_path, run_id, no_figures):
@@ -214,7 +288,7 @@ def test_unequal_budget_is_said(store, tmp_path, run_id, no_figures):
     state(tmp_path, run_id("formulations", "flow-factored", 0), step=900)
     summary = write_report(tmp_path, "formulations")
     assert "equal clips per step" not in summary.answer
-    text = summary.path.read_text()
+    text = text_of(summary)
     assert "**Optimiser steps differ between runs, so the budget is not equal**" in text
 
 
@@ -224,7 +298,7 @@ def test_non_finite_score_counts_as_missing(store, tmp_path, run_id, no_figures)
     evaluation = read_json(path)
     evaluation["benchmarks"]["dynamic"]["scenes"][0]["metrics"]["rra_15"] = float("nan")
     path.write_text(json.dumps(evaluation))
-    text = write_report(tmp_path, "formulations").path.read_text()
+    text = text_of(write_report(tmp_path, "formulations"))
     assert "Some scenes have no value of RRA@15" in text
     results = read_json(folder_of(tmp_path) / "results.json")
     missing = [row for row in results["comparisons"] if row["missing"]]
@@ -233,7 +307,7 @@ def test_non_finite_score_counts_as_missing(store, tmp_path, run_id, no_figures)
 
 def test_below_chance_is_said(store, tmp_path, no_figures):
     recorded = store(scenes=4, seeds=(0, 1, 2), effects={"flow-tracking": -60.0})
-    text = write_report(recorded.write(tmp_path), "formulations").path.read_text()
+    text = text_of(write_report(recorded.write(tmp_path), "formulations"))
     line = next(line for line in text.splitlines() if line.startswith("- Above chance"))
     assert "every arm but flow-tracking on " in line
     row = next(line for line in text.split("### Difference to chance")[1].splitlines()
@@ -254,10 +328,9 @@ def test_initialisation_of_one_seed_is_a_yardstick_only(store, tmp_path, run_id,
     ]
     write_json(folder_of(tmp_path) / "plan.json", plan)
     summary = write_report(tmp_path, "formulations")
-    text = summary.path.read_text()
-    order = text.split("claim by claim")[1].split("## Results")[0]
-    first = text.split("## Results")[1]
-    assert "initialisation" not in order
+    text = text_of(summary)
+    questions, first = text.split("## Scores and differences")
+    assert "initialisation" not in questions.split("## All questions and answers")[1]
     (row,) = [line for line in first.splitlines() if line.startswith("| initialisation | 1 |")][:1]
     assert "±" not in row
     assert "- Against the starting point on the dynamic scenes" in text
@@ -269,12 +342,14 @@ def test_initialisation_of_one_seed_is_a_yardstick_only(store, tmp_path, run_id,
 
 def test_scaling_report(scaling, tmp_path, unsaved):
     summary = write_report(scaling(scenes=6).write(tmp_path), "scaling")
-    assert "more unlabelled clips help on the dynamic scenes" in summary.answer
-    assert "4096 clips against 0, " in summary.answer
+    assert summary.answer.startswith("Yes")
     assert max(len(line) for line in summary.table.splitlines()) <= 100
-    text = summary.path.read_text()
+    text = text_of(summary)
     assert "(figures/scaling.png)" in text
     assert "(figures/gain.png)" in text
+    assert "### Fitted shapes" in text
+    assert "### What a label is worth" in text
+    assert "| dynamic RRA@15 | 3d-sup++ |" in text
     assert "| 4K labelled | 0 | 78.68 |" in text
 
 
@@ -283,13 +358,15 @@ def test_qualitative_figures_are_collected(store, tmp_path, run_id, unsaved):
     folder = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "figures"
     folder.mkdir()
     (folder / "depth.png").write_bytes(b"png")
-    text = write_report(tmp_path, "formulations").path.read_text()
+    text = text_of(write_report(tmp_path, "formulations"))
     assert "(figures/qualitative/flow-factored-depth.png)" in text
 
 
 def test_settings():
-    expected = {"sweep": "scaling", "output_dir": "x"}
+    expected = {"sweep": "scaling", "output_dir": "x", "to": "", "allow_mixed": "false"}
     assert parse_settings(["sweep=scaling", "output_dir=x"]) == expected
+    with pytest.raises(ConfigError, match="allow_mixed"):
+        parse_settings(["sweep=scaling", "allow_mixed=yes"])
     for bad in (["swep=a"], ["sweep"], ["sweep="], []):
         with pytest.raises(ConfigError, match="sweep="):
             parse_settings(bad)

@@ -1,0 +1,27 @@
+"""A report as plain blocks, and its two renderings: one self-contained HTML file, and Markdown."""
+
+from analysis.document.blocks import (
+    Block,
+    Bullets,
+    Document,
+    Picture,
+    Section,
+    TableBlock,
+    Text,
+    Verdict,
+)
+from analysis.document.html import render_html
+from analysis.document.markdown import render_markdown
+
+__all__ = [
+    "Block",
+    "Bullets",
+    "Document",
+    "Picture",
+    "Section",
+    "TableBlock",
+    "Text",
+    "Verdict",
+    "render_html",
+    "render_markdown",
+]
