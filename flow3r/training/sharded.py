@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ class Parts(Alone):
         self.rank = group.rank
         # Nothing writes into a prediction, which is what FSDP warns about at every model.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+        self._scalars = _as_vectors(objective.module)
         device = next(objective.module.parameters()).device
         mesh = dist.init_device_mesh(device.type, (group.size,))
         units = [m for m in objective.module.modules() if isinstance(m, Block)]
@@ -54,14 +56,23 @@ class Parts(Alone):
 
     def state(self, step: int, optimiser: torch.optim.Optimizer | None) -> TrainingState:
         parts = super().state(step, optimiser)
-        keep = self.rank == 0
-        return TrainingState(
-            step=parts.step,
-            model=_gathered(parts.model, keep),
-            optimiser=None if optimiser is None else _gathered(parts.optimiser, keep),
-            rng=parts.rng,
-            cuda_rng=parts.cuda_rng,
-        )
+        whole = None if optimiser is None else self._optimiser_state(optimiser, parts.optimiser)
+        return replace(parts, model=self._weights(), optimiser=whole)
+
+    def _weights(self) -> dict[str, Tensor]:
+        weights = _gathered(self.module.state_dict(), self.rank == 0)
+        return weights | {name: weights[name].squeeze() for name in self._scalars}
+
+    def _optimiser_state(
+        self, optimiser: torch.optim.Optimizer, parts: dict[str, Any]
+    ) -> dict[str, Any]:
+        names = {p: name for name, p in self.module.named_parameters()}
+        whole = _gathered(parts, self.rank == 0)
+        for index, parameter in enumerate(_parameters(optimiser)):
+            if names[parameter] in self._scalars and index in whole["state"]:
+                values = whole["state"][index]
+                whole["state"][index] = {name: value.squeeze() for name, value in values.items()}
+        return whole
 
     def load(self, weights: dict[str, Tensor]) -> None:
         own = self.module.state_dict()
@@ -70,10 +81,10 @@ class Parts(Alone):
         )
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        parameters = _parameters(optimiser)
         parts = {
             index: {
-                name: _part(value, parameters[index]) if value.ndim else value
+                name: value if name == "step" else _part(value, parameters[index])
                 for name, value in values.items()
             }
             for index, values in state["state"].items()
@@ -81,12 +92,27 @@ class Parts(Alone):
         optimiser.load_state_dict({**state, "state": parts})
 
     def whole(self, build: Callable[[], nn.Module]) -> nn.Module:
-        weights = _gathered(self.module.state_dict(), keep=self.rank == 0)
+        weights = self._weights()
         if self.rank:
             return self.module
         module = build()
         module.load_state_dict(weights)
         return module
+
+
+def _as_vectors(module: nn.Module) -> list[str]:
+    """Give scalar parameters, which FSDP cannot divide, one dimension; returns their names."""
+    scalars = {name: p for name, p in module.named_parameters() if p.ndim == 0}
+    for name, parameter in scalars.items():
+        owner, _, attribute = name.rpartition(".")
+        vector = nn.Parameter(parameter.detach().reshape(1), parameter.requires_grad)
+        setattr(module.get_submodule(owner), attribute, vector)
+    return list(scalars)
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """In the order that an optimiser's state dict counts them."""
+    return [p for group in optimiser.param_groups for p in group["params"]]
 
 
 def _gathered(value: Any, keep: bool) -> Any:
@@ -104,5 +130,8 @@ def _part(whole: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return whole
     return distribute_tensor(
-        whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None
+        whole.to(like.device).reshape(like.shape),
+        like.device_mesh,
+        like.placements,
+        src_data_rank=None,
     )

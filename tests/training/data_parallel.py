@@ -24,7 +24,14 @@ from flow3r.formulations.registry import FormulationConfig
 from flow3r.geometry.rotation import rotation_from_nine
 from flow3r.geometry.se3 import make_transform
 from flow3r.losses.total import LossConfig
-from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
+from flow3r.model.config import (
+    PRESETS,
+    DecoderConfig,
+    EncoderConfig,
+    ModelConfig,
+    Pi3Config,
+    TaskDecoderConfig,
+)
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import TrainingState
 from flow3r.training.config import AugmentationConfig, StageConfig, TrainingConfig
@@ -61,6 +68,7 @@ class Case:
     strategy: str = "ddp"
     loss: LossConfig = LOSS
     stop_after: int | None = None
+    model: ModelConfig = MODEL
 
 
 FORMULATIONS = ("3d-sup", "flow-projective", "flow-tracking", "flow-factored")
@@ -78,6 +86,8 @@ CASES = {
     "two passes, fsdp": Case(batch=TWO_PASSES, strategy="fsdp"),
     "unreached, fsdp": Case(loss=UNREACHED, strategy="fsdp"),
     "stopped, fsdp": Case(strategy="fsdp", stop_after=3),
+    "vggt": Case(model=PRESETS["vggt-smoke"]()),
+    "vggt, fsdp": Case(model=PRESETS["vggt-smoke"](), strategy="fsdp"),
 }
 
 
@@ -89,7 +99,7 @@ def make_store(path: Path, count: int, seed: int) -> ClipStore:
     writer = ClipStoreWriter(path, count, layout)
     for index in range(count):
         nine = torch.eye(3).flatten() + 0.3 * torch.randn(2, 9, generator=generator)
-        depth = torch.rand(2, 16, 24, generator=generator) + 1
+        depth = 1.5 + 0.01 * torch.rand(2, 16, 24, generator=generator)  # no depth edges
         holes = torch.rand(2, 16, 24, generator=generator) < 0.1 * index
         labels = {
             "depth": depth.masked_fill(holes, 0),
@@ -131,7 +141,7 @@ class Runner:
             log_every=1,
             validate_every=2,
         )
-        model = build_model(MODEL, FormulationConfig(case.formulation), 0)
+        model = build_model(case.model, FormulationConfig(case.formulation), 0)
         trainer = Trainer(
             RunObjective(model, case.loss, "float32", group.total),
             self._loader(case, group),

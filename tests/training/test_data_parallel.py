@@ -26,6 +26,8 @@ SLOW = (
     "two passes, fsdp",
     "unreached, fsdp",
     "stopped, fsdp",
+    "vggt",
+    "vggt, fsdp",
 )
 
 
