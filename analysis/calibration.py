@@ -9,7 +9,8 @@ runs of a sweep: its baseline arm against itself (A/A), and its headline differe
 
 false_positive_rate  share of null studies whose 95 % interval excludes zero (wanted: 0.03-0.07)
 coverage             share of studies with a planted difference whose interval holds it (0.93-0.97)
-power                share of those studies whose interval excludes zero
+power                share of those studies whose interval excludes zero; the planted difference is
+                     what 5 seeds find with power 0.8 by formula
 All three by number of seeds: over all designs, and in `designs` for each, with standard errors and
 the power that the formula states. `methods` compares other intervals, `looks` peeks five times at a
 null study of ten seeds. Progress on stderr. Exit code 0; 2 for bad arguments.
@@ -39,7 +40,7 @@ import numpy as np
 from analysis import bootstrap, null_studies
 from analysis.arguments import parse_arguments
 from analysis.crossed import spread, terms
-from analysis.null_studies import Design
+from analysis.null_studies import REFERENCE_SEEDS, Design
 from analysis.power import POWER, detectable, power
 from analysis.sequential import look_level
 from analysis.statistics import LEVEL, METHOD
@@ -49,7 +50,6 @@ from flow3r.errors import ConfigError, DataError
 STREAM = 20261126
 NO_RECORDS = "none"
 CHUNK = 250  # studies drawn at once
-REFERENCE_SEEDS = 5  # the planted difference is what this many find with power 0.8
 COMPARED = 0.3  # of the studies, for the bootstraps: they are a thousand times slower
 COMPARED_ON = ("seeds", "noise")  # designs: where only the seeds matter, and where they do not
 RESAMPLES = 500

@@ -34,20 +34,21 @@ def cohen_dz(differences: np.ndarray) -> float:
     """Mean difference in standard deviations of the differences [n >= 2], corrected for small n.
 
     Cohen 1988 (d_z), with the exact correction of Hedges 1981. Of the seeds' mean differences it
-    says how sure a run is to be better; NaN when all differences are equal.
+    says how sure a run is to be better. NaN when all differences are equal, and for two of them,
+    where no correction makes it unbiased.
     """
     differences = np.asarray(differences, dtype=np.float64)
     n = len(differences)
     if n < 2:
         raise DataError(f"{n} difference: an effect size needs at least 2")
     deviation = differences.std(ddof=1)
-    return float(hedges_factor(n - 1) * differences.mean() / deviation) if deviation else np.nan
+    if n == 2 or deviation == 0:
+        return np.nan
+    return float(hedges_factor(n - 1) * differences.mean() / deviation)
 
 
 def hedges_factor(df: int) -> float:
-    """The factor that makes a standardised mean unbiased; 0 with one degree of freedom."""
-    if df < 2:
-        return 0.0
+    """The factor that makes a standardised mean unbiased, for 2 or more degrees of freedom."""
     return float(np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2))
 
 

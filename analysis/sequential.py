@@ -7,7 +7,7 @@ The rule has two halves.
 - The interval shown is at the level that an O'Brien-Fleming-type spending function leaves at that
   share of the information (Lan & DeMets 1983; O'Brien & Fleming 1979), information being seeds.
   Someone who stops the sweep because such an interval excludes zero is therefore wrong in about
-  6 %, not 14 %, of five looks at nothing (measured in the tests).
+  5 %, not 13 %, of studies of nothing with five looks (`python analysis/calibration.py`).
 The rule does not cover a plan that is extended after its last look because the answer did not
 please: that is a new study, and has to say so.
 """

@@ -24,7 +24,6 @@ from analysis.sequential import look_level
 from flow3r.errors import DataError
 
 LEVEL = 0.95
-RESAMPLES = 10_000  # of a bootstrap, where one is used
 METHOD = "crossed t interval over seeds and scenes"
 FEW_SEEDS = 5  # below this an interval rests on 1-3 degrees of freedom: said with the number
 

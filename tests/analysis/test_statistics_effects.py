@@ -54,6 +54,7 @@ def test_cohen_dz_is_unbiased():
     plain = [(d := rng.normal(0.8, 1, 5)).mean() / d.std(ddof=1) for _ in range(4000)]
     assert np.mean(plain) > 0.95  # what the correction is for
     assert np.isnan(cohen_dz(np.ones(3)))
+    assert np.isnan(cohen_dz(np.array([1.0, 2.0])))
     with pytest.raises(DataError, match="at least 2"):
         cohen_dz(np.ones(1))
 
