@@ -43,9 +43,10 @@ Measure time and memory against a reference that runs in turn with what is measu
 What is not given has a default that depends on the case. One JSON object per line on stdout with
 case, variant, reference, seconds (median), ratio (variant/reference, median of the ratios of
 neighbouring repetitions; null for the reference), peak_bytes, the spread, and all it takes to
-repeat the line; progress on stderr. peak_bytes is torch.cuda.max_memory_allocated on a GPU, weights
-included; on a CPU, by how much the peak resident memory of one repetition exceeds what was resident
-before it (Linux; null elsewhere).
+repeat the line; progress on stderr. cpu_seconds and cpu_ratio are the same in CPU time, which is
+what to look at on a machine that does other things. peak_bytes is torch.cuda.max_memory_allocated
+on a GPU, weights included; on a CPU, by how much the peak resident memory of one call exceeds what
+was resident before it (Linux; null elsewhere).
 """
 
 

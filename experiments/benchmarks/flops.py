@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from experiments.benchmarks.measure import rounded, seconds_of
+from experiments.benchmarks.measure import rounded, timed
 from experiments.benchmarks.settings import Settings
 
 DATASHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40": 181e12, "RTX 4090": 165e12}
@@ -33,8 +33,8 @@ def peak_flops(settings: Settings, precision: str) -> tuple[float, str]:
             if part in name:
                 return peak, "datasheet"
     a = torch.randn(SIDE, SIDE, device=device, dtype=getattr(torch, precision))
-    seconds_of(lambda: a @ a, device)
-    best = min(seconds_of(lambda: a @ a, device, 3) / 3 for _ in range(3))
+    timed(lambda: a @ a, device)
+    best = min(timed(lambda: a @ a, device).seconds for _ in range(5))
     return 2 * SIDE**3 / best, f"a {SIDE} x {SIDE} matrix product, measured"
 
 

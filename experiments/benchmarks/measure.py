@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 SHORTEST = 0.05
 """Seconds; a faster variant is called several times for one reading."""
+LONG = 5.0
+"""Seconds; the peak of a slower variant is that of its first call, with what it allocates once."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,6 @@ class Variant:
     name: str
     run: Callable[[], dict[str, Tensor] | None]
     """Returns the outputs that are compared with the reference's, if any are."""
-    details: dict[str, Any] = field(default_factory=dict)
-    """Put into the record, such as FLOPs or a relative error."""
 
 
 def measure(
@@ -59,7 +59,6 @@ def measure(
             "peak_bytes": state.peak_bytes,
             **({"failure": state.failure} if state.failure else {}),
             **({"relative_error": relative_errors(state, warm[0])} if compared else {}),
-            **variant.details,
             **shape,
             **surroundings(settings),
         }
@@ -78,22 +77,42 @@ class Warm:
 
 def _warm_up(case: str, variant: Variant, device: torch.device) -> Warm:
     say(f"{case}: warming up {variant.name}")
+    start = time.perf_counter()
     try:
-        calls = max(1, math.ceil(SHORTEST / seconds_of(variant.run, device)))
         peak, outputs = peak_bytes(variant.run, device)
+        if time.perf_counter() - start < LONG:
+            peak, outputs = peak_bytes(variant.run, device)
+        once = timed(variant.run, device).seconds if time.perf_counter() - start < LONG else LONG
     except torch.OutOfMemoryError:
         return Warm(0, None, None, failure="out of memory")
-    return Warm(calls, peak, outputs)
+    return Warm(max(1, math.ceil(SHORTEST / once)), peak, outputs)
 
 
-def _times(own: list[float] | None, reference: list[float] | None) -> dict[str, Any]:
-    ratios = [a / b for a, b in zip(own, reference)] if own and reference else None
-    return {
-        "seconds": rounded(statistics.median(own)) if own else None,
-        "ratio": rounded(statistics.median(ratios)) if ratios else None,
-        "seconds_spread": [rounded(min(own)), rounded(max(own))] if own else None,
-        "ratio_spread": [rounded(min(ratios)), rounded(max(ratios))] if ratios else None,
-    }
+@dataclass(frozen=True)
+class Reading:
+    """One call, on average over those of a round."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of all threads of the process; less than its wall time where other processes disturb."""
+
+
+def _times(own: list[Reading] | None, reference: list[Reading] | None) -> dict[str, Any]:
+    times: dict[str, Any] = {}
+    for name, prefix in (("seconds", ""), ("cpu_seconds", "cpu_")):
+        ours = [getattr(reading, name) for reading in own or ()]
+        theirs = [getattr(reading, name) for reading in reference or ()]
+        ratios = [a / b for a, b in zip(ours, theirs)]
+        times[name] = rounded(statistics.median(ours)) if ours else None
+        times[f"{prefix}ratio"] = rounded(statistics.median(ratios)) if ratios else None
+        if not prefix:
+            times["seconds_spread"] = _spread(ours)
+            times["ratio_spread"] = _spread(ratios)
+    return times
+
+
+def _spread(values: list[float]) -> list[float] | None:
+    return [rounded(min(values)), rounded(max(values))] if values else None
 
 
 def relative_errors(ours: Warm, reference: Warm) -> dict[str, float] | None:
@@ -109,25 +128,26 @@ def relative_errors(ours: Warm, reference: Warm) -> dict[str, float] | None:
 
 def interleaved(
     running: list[tuple[Variant, Warm]], repeats: int, device: torch.device, case: str
-) -> dict[str, list[float]]:
-    """Seconds per call of every round, by the variant's name."""
-    readings: dict[str, list[float]] = {variant.name: [] for variant, _ in running}
+) -> dict[str, list[Reading]]:
+    """A reading of every round, by the variant's name."""
+    readings: dict[str, list[Reading]] = {variant.name: [] for variant, _ in running}
     for number in range(repeats):
         for variant, warm in running if number % 2 == 0 else reversed(running):
-            reading = seconds_of(variant.run, device, warm.calls) / warm.calls
+            reading = timed(variant.run, device, warm.calls)
             readings[variant.name].append(reading)
-            say(f"{case}: round {number + 1}/{repeats}, {variant.name}: {reading:.4g} s")
+            say(f"{case}: round {number + 1}/{repeats}, {variant.name}: {reading.seconds:.4g} s")
     return readings
 
 
-def seconds_of(run: Callable[[], Any], device: torch.device, calls: int = 1) -> float:
-    """Wall time of some calls, including what an accelerator still has to do at the end."""
+def timed(run: Callable[[], Any], device: torch.device, calls: int = 1) -> Reading:
+    """Time some calls, including what an accelerator still has to do at the end."""
     _synchronise(device)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     for _ in range(calls):
         run()
     _synchronise(device)
-    return time.perf_counter() - start
+    spent, cpu_spent = time.perf_counter() - start, time.process_time() - cpu_start
+    return Reading(spent / calls, cpu_spent / calls)
 
 
 def peak_bytes(run: Callable[[], T], device: torch.device) -> tuple[int | None, T]:

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from experiments.benchmarks import problem
 from experiments.benchmarks.flops import count_flops, utilisation
 from experiments.benchmarks.forward import forward
-from experiments.benchmarks.measure import peak_bytes, rounded, say, seconds_of, surroundings
+from experiments.benchmarks.measure import peak_bytes, rounded, say, surroundings, timed
 from experiments.benchmarks.settings import Settings
 from experiments.benchmarks.train_step import TrainStep, step_batch
 from flow3r.training.compilation import compile_blocks
@@ -29,7 +29,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
     run = _program(settings)
     run()
     flops = count_flops(run)
-    seconds = min(seconds_of(run, device) for _ in range(settings.repeats))
+    seconds = min(timed(run, device).seconds for _ in range(settings.repeats))
     head = {"case": "profile", "reference": None, **surroundings(settings)}
     yield {
         **head,
