@@ -33,15 +33,18 @@ def _block(records: Records, summary: Summary, benchmark: str) -> Table:
         cells = []
         for name in names:
             cells.append(score_cell(name, summary.score(arm, benchmark, name)))
-            row = summary.difference(arm, plan.baseline, benchmark, name)
-            if arm in (plan.baseline, CHANCE) or row is None:
+            other = None if arm == CHANCE else plan.baseline_of(arm)
+            row = None if other is None else summary.difference(arm, other, benchmark, name)
+            if arm == other or row is None:
                 cells.append("")
                 continue
             if excludes_zero(row):
                 marked.add((len(rows), 2 + len(cells)))
             cells.append(difference_cell(name, row))
         rows.append((arm, seeds_cell(records, arm), *cells))
-    header = [text for name in names for text in (heading(name), f"vs {plan.baseline}")]
+    others = {plan.baseline_of(arm.name) for arm in plan.arms}
+    other = plan.baseline if len(others) == 1 else "baseline"
+    header = [text for name in names for text in (heading(name), f"vs {other}")]
     labels = " and ".join(metric(name).label for name in names)
     return Table(
         f"{benchmark.capitalize()} scenes: {labels}, 95 % intervals (* excludes zero)",

@@ -83,7 +83,7 @@ def sketches(records: Records, summary: Summary, curves: list[ScalingCurve]) -> 
     if wanted:
         yield Sketch(
             "differences",
-            f"Paired differences to {records.plan.baseline} on every benchmark, with 95 % "
+            f"Paired differences to {_baseline(records)} on every benchmark, with 95 % "
             "intervals. A filled marker: the interval excludes zero.",
             partial(figures.forest_figure, records, summary, wanted),
         )
@@ -91,13 +91,14 @@ def sketches(records: Records, summary: Summary, curves: list[ScalingCurve]) -> 
     yield Sketch(
         "profiles",
         f"Performance profiles on the {asked.benchmark} scenes: the share of all runs and scenes "
-        "that do better than a threshold, with 95 % bands. A curve above another is better "
-        "everywhere.",
+        "that do better than a threshold, with 95 % bands; below, by how much each arm's share "
+        f"exceeds that of {_baseline(records)} on the same seeds and scenes (95 % band for "
+        f"{asked.arm}).",
         partial(figures.profile_figure, records, asked.benchmark, PROFILED),
     )
     yield Sketch(
         "improvement",
-        f"How probable it is that one run of an arm beats one run of {records.plan.baseline} on a "
+        f"How probable it is that one run of an arm beats one run of {_baseline(records)} on a "
         f"scene, by {metric(PROFILED[0]).label} (ties count half), with 95 % intervals.",
         partial(figures.improvement_figure, records, records.benchmarks(), PROFILED[0]),
     )
@@ -105,13 +106,19 @@ def sketches(records: Records, summary: Summary, curves: list[ScalingCurve]) -> 
         "conditions",
         f"{metric(asked.metrics[-1]).label} on the {asked.benchmark} scenes against what a scene "
         "shows, in groups of equal size: scores above, paired differences to "
-        f"{asked.baseline} below (95 % interval for {asked.arm}).",
+        f"{_baseline(records)} below (95 % interval for {asked.arm}).",
         partial(figures.conditions_figure, records, asked.benchmark, asked.metrics[-1]),
         absent="Error against motion and covisibility is not shown: the evaluations hold no "
         "covariates of the scenes. `python experiments/evaluate.py run=DIRECTORY` adds them to a "
         "run that kept its predictions.",
     )
     yield from _learning(records)
+
+
+def _baseline(records: Records) -> str:
+    """The baseline's name, or that every arm has its own."""
+    names = {records.plan.baseline_of(arm.name) for arm in records.plan.arms}
+    return names.pop() if len(names) == 1 else "each arm's baseline"
 
 
 def _scenes(records: Records, summary: Summary) -> Iterator[Sketch]:
@@ -137,7 +144,7 @@ def _headline(records: Records, summary: Summary, curves: list[ScalingCurve]) ->
     if metrics:
         yield Sketch(
             "headline",
-            f"Paired differences to {records.plan.baseline} on the {asked.benchmark} scenes, with "
+            f"Paired differences to {_baseline(records)} on the {asked.benchmark} scenes, with "
             "95 % intervals. A filled marker: the interval excludes zero.",
             partial(figures.forest_figure, records, summary, metrics, [asked.benchmark]),
         )

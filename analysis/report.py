@@ -189,12 +189,13 @@ def _benchmark_tables(
     suffix: str,
 ) -> dict[str, Table]:
     """Scores and differences of one benchmark, written and returned by file name."""
-    name, baseline = f"{benchmark}{suffix}", records.plan.baseline
+    name = f"{benchmark}{suffix}"
     scores = tables.benchmark_table(records, summary, benchmark, metrics)
     tables.write_tables(scores, _chosen(summary.arms, benchmark, metrics), folder / name)
-    differences = tables.difference_table(records, summary, benchmark, metrics, baseline)
+    differences = tables.difference_table(records, summary, benchmark, metrics)
     rows = _chosen(summary.comparisons, benchmark, metrics)
-    rows = rows[rows["baseline"] == baseline]
+    others = {records.plan.baseline_of(arm.name) for arm in records.plan.arms}
+    rows = rows[rows["baseline"].isin(others)]
     tables.write_tables(differences, rows, folder / f"{name}-differences")
     return {name: scores, f"{name}-differences": differences}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.figures.differences import baselines
 from analysis.metrics import heading
 from analysis.plan import INITIALISATION
 from analysis.records import Records, score_matrices
@@ -50,9 +51,8 @@ def conditions_figure(
     None where no covariate was recorded, or none varies over at least two groups of scenes.
     """
     known = scene_covariates(records, benchmark)
-    baseline = records.plan.headline.baseline
     arms = [arm for arm in scored_arms(records) if arm != INITIALISATION]
-    if known.empty or baseline not in arms:
+    if known.empty or not arms:
         return None
     values, _, scenes = score_matrices(records, arms, benchmark, name)
     found = [bin_scenes(known[c], scenes) for c in COVARIATES if c in known.columns]
@@ -66,7 +66,7 @@ def conditions_figure(
             _label(top, bottom, binned.name)
         for top, bottom in pairs if width < PAGE_WIDTH else pairs[:1]:
             top.set_ylabel(heading(name))
-            bottom.set_ylabel(f"difference to {baseline}")
+            bottom.set_ylabel("difference to baseline")
         figure.suptitle(f"{benchmark.capitalize()} scenes in groups of equal size")
         legend_below(figure, width)
     return figure
@@ -97,13 +97,13 @@ def bin_scenes(covariate: pd.Series, scenes: Sequence[str]) -> Binned | None:
 def _draw(
     top: Axes, bottom: Axes, binned: Binned, scores: dict[str, np.ndarray], records: Records
 ) -> None:
-    asked, styles = records.plan.headline, arm_styles(records.plan)
+    asked, styles, against = records.plan.headline, arm_styles(records.plan), baselines(records)
     for arm, values in scores.items():
         _line(top, binned.centres, [np.nanmean(values[:, g]) for g in binned.members], styles[arm],
               label=arm)  # fmt: skip
-        if arm == asked.baseline:
+        if against.get(arm) not in scores:
             continue
-        changes = values - scores[asked.baseline]
+        changes = values - scores[against[arm]]
         _line(bottom, binned.centres, [np.nanmean(changes[:, g]) for g in binned.members],
               styles[arm])  # fmt: skip
         if arm == asked.arm:

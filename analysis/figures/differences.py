@@ -32,32 +32,41 @@ def forest_figure(
     benchmarks: Sequence[str] | None = None,
     width: float = PAGE_WIDTH,
 ) -> Figure:
-    """Paired differences to the baseline with 95 % intervals.
+    """Paired differences of each arm to its baseline with 95 % intervals.
 
     A column per metric and a row per benchmark; the other way round where the page is narrow. A
     filled marker: the interval excludes zero.
     """
     benchmarks = list(benchmarks or records.benchmarks())
-    baseline = records.plan.baseline
-    arms = [arm for arm in scored_arms(records) if arm != baseline]
+    pairs = baselines(records)
     grid = [[(benchmark, name) for name in metrics] for benchmark in benchmarks]
     if width < PAGE_WIDTH:
         grid = [list(row) for row in zip(*grid)]
-    height = 0.35 + len(grid) * (0.6 + ROW * len(arms))
+    several = len(set(pairs.values())) > 1
+    labels = [f"{arm}\n− {other}" if several else arm for arm, other in pairs.items()]
+    height = 0.35 + len(grid) * (0.6 + ROW * (1.4 if several else 1.0) * len(pairs))
     styles = arm_styles(records.plan)
     with figure_style():
         figure, axes = new_figure(len(grid), len(grid[0]), height, width, sharey=True)
         for row, places in zip(axes, grid):
             for ax, (benchmark, name) in zip(row, places):
-                for y, arm in enumerate(arms):
-                    found = summary.difference(arm, baseline, benchmark, name)
+                for y, (arm, other) in enumerate(pairs.items()):
+                    found = summary.difference(arm, other, benchmark, name)
                     if found is not None:
                         draw_difference(ax, found, y, styles[arm])
-                forest_axes(ax, arms)
+                forest_axes(ax, labels)
                 ax.set_title(panel_title(benchmark, heading(name), width))
                 ax.set_xlabel(better_side(name), fontsize=7)
-        figure.suptitle(f"Paired difference to {baseline}, 95 % interval")
+        other = "each arm's baseline" if several else records.plan.baseline
+        figure.suptitle(f"Paired difference to {other}, 95 % interval")
     return figure
+
+
+def baselines(records: Records) -> dict[str, str]:
+    """Arm -> the finished arm that it is compared with; arms that are a baseline are left out."""
+    arms = scored_arms(records)
+    pairs = {arm: records.plan.baseline_of(arm) for arm in arms}
+    return {arm: other for arm, other in pairs.items() if arm != other and other in arms}
 
 
 def draw_difference(ax: Axes, found: Row, y: float, style: ArmStyle) -> None:
@@ -70,11 +79,11 @@ def draw_difference(ax: Axes, found: Row, y: float, style: ArmStyle) -> None:
     )
 
 
-def forest_axes(ax: Axes, arms: Sequence[str], centre: float = 0.0) -> None:
+def forest_axes(ax: Axes, labels: Sequence[str], centre: float = 0.0) -> None:
     """The arms from top to bottom, and the line of no difference."""
     ax.axvline(centre, **ZERO)
-    ax.set_yticks(range(len(arms)), arms)
-    ax.set_ylim(len(arms) - 0.5, -0.5)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=4)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.crossed import spread, terms
 from analysis.effects import probability_of_improvement, profile
-from analysis.figures.differences import ROW, forest_axes
+from analysis.figures.differences import ROW, baselines, forest_axes
 from analysis.metrics import heading, improvement, metric
 from analysis.plan import INITIALISATION
 from analysis.records import Records, score_matrices
@@ -58,7 +58,7 @@ def profile_figure(
             top.set_title(f"{benchmark}: {heading(name)}")
             bottom.set_xlabel(f"threshold on {metric(name).label}")
             top.set_ylabel("share better")
-            bottom.set_ylabel(f"share − {records.plan.baseline}")
+            bottom.set_ylabel("share − baseline's")
             if thresholds[0] > 0 and improvement(name, 1.0) < 0:
                 for ax in (top, bottom):
                     ax.set_xscale("log")
@@ -75,26 +75,26 @@ def improvement_figure(
 
     None where no arm shares two seeds with the baseline.
     """
-    baseline, styles = records.plan.baseline, arm_styles(records.plan)
-    arms = [a for a in scored_arms(records) if a not in (baseline, INITIALISATION)]
+    styles = arm_styles(records.plan)
+    pairs = {a: other for a, other in baselines(records).items() if a != INITIALISATION}
     found = {
-        (benchmark, arm): _beats(records, arm, baseline, benchmark, name)
+        (benchmark, arm): _beats(records, arm, other, benchmark, name)
         for benchmark in benchmarks
-        for arm in arms
+        for arm, other in pairs.items()
     }
     found = {place: value for place, value in found.items() if value is not None}
     if not found:
         return None
     columns = len(benchmarks)
     with figure_style():
-        figure, axes = new_figure(1, columns, 0.95 + ROW * len(arms), width, sharey=True)
+        figure, axes = new_figure(1, columns, 0.95 + ROW * len(pairs), width, sharey=True)
         for ax, benchmark in zip(axes[0], benchmarks):
-            for y, arm in enumerate(arms):
+            for y, arm in enumerate(pairs):
                 if (benchmark, arm) in found:
                     _draw_probability(ax, found[benchmark, arm], y, styles[arm])
-            forest_axes(ax, arms, centre=0.5)
+            forest_axes(ax, list(pairs), centre=0.5)
             ax.set_title(panel_title(benchmark, heading(name), width))
-            ax.set_xlabel(f"P(better than {baseline})", fontsize=7)
+            ax.set_xlabel("P(better than the baseline)", fontsize=7)
     return figure
 
 
@@ -138,10 +138,13 @@ def _draw_excess(
     """A band for the headline's arm only: with all arms they could not be told apart."""
     sign, styles, asked = improvement(name, 1.0), arm_styles(records.plan), records.plan.headline
     ax.axhline(0.0, **ZERO)
+    against = baselines(records)
     for i, arm in enumerate(_scores(records, benchmark, name)):
-        values, seeds, _ = score_matrices(records, [arm, asked.baseline], benchmark, name)
+        if arm not in against:
+            continue
+        values, seeds, _ = score_matrices(records, [arm, against[arm]], benchmark, name)
         values = values[..., ~np.isnan(values).any(axis=(0, 1))]  # scenes that every run has
-        if arm == asked.baseline or not values.size:
+        if not values.size:
             continue
         above = sign * values[:, None] > (sign * thresholds)[None, :, None, None]
         excess = above[0].astype(float) - above[1]  # [T, S, K]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import analysis
+from analysis import style
 from analysis.gallery import Gallery
 from analysis.report import main, parse_settings, write_report
 from flow3r.errors import ConfigError, DataError
@@ -50,7 +51,10 @@ def whole(store, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("whole")
     recorded = store(scenes=12, questions=QUESTIONS)
     recorded.write(output_dir)
-    return recorded, output_dir, write_report(output_dir, "formulations")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(style.SETTINGS, "savefig.dpi", 50)  # a picture in a quarter of the time
+        summary = write_report(output_dir, "formulations")
+    return recorded, output_dir, summary
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def test_all_files_are_there_and_linked(whole):
     for name in ("headline", "differences", "scenes", "profiles", "improvement", "learning"):
         assert f"(figures/{name}.png)" in text
         for stem in (name, f"{name}-column"):
-            assert (folder / "figures" / f"{stem}.png").stat().st_size > 5_000
+            assert (folder / "figures" / f"{stem}.png").stat().st_size > 2_000
             assert (folder / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
     assert "Error against motion and covisibility is not shown" in text
     assert "No predictions are shown" in text
@@ -206,7 +210,10 @@ def test_rebuilding_gives_the_same_text_and_numbers(whole):
     names = ("results.json", "report.md", "report.html")
     before = [(folder / name).read_bytes() for name in names]
     write_report(output_dir, "formulations")
-    assert [(folder / name).read_bytes() for name in names] == before
+    after = [(folder / name).read_bytes() for name in names]
+    assert after[:2] == before[:2]
+    words = [re.sub(rb"base64,[^\"]*", b"", page) for page in (before[2], after[2])]
+    assert words[0] == words[1]  # the pictures have another resolution
 
 
 def test_half_finished_and_failed(store, tmp_path, run_id, no_figures):
@@ -340,7 +347,8 @@ def test_initialisation_of_one_seed_is_a_yardstick_only(store, tmp_path, run_id,
     assert {r["low"] for r in rows if r["arm"] == "initialisation"} == {None}
 
 
-def test_scaling_report(scaling, tmp_path, unsaved):
+def test_scaling_report(scaling, tmp_path, unsaved, monkeypatch):
+    monkeypatch.setattr("analysis.report.CURVES", ("rra_15",))
     summary = write_report(scaling(scenes=6).write(tmp_path), "scaling")
     assert summary.answer.startswith("Yes")
     assert max(len(line) for line in summary.table.splitlines()) <= 100
