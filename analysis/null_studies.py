@@ -31,9 +31,9 @@ class Design:
     about: str
     draw: Draw
 
-    def components(self, rng: np.random.Generator) -> Components:
-        """The variances behind the differences, from a large draw; unbiased, none below zero."""
-        found = terms(self.draw(PILOT, 0.0, rng))
+    def components(self, difference: float, rng: np.random.Generator) -> Components:
+        """The variances behind the differences, from a large draw; none below zero."""
+        found = terms(self.draw(PILOT, difference, rng))
         _, seeds, scenes = PILOT
         residual = float(found.residual.mean())
         return Components(
@@ -56,11 +56,8 @@ def made_up(scenes: int) -> list[Design]:
             " a third of the variance each",
             _heavy(_sds((1 / 3, 1 / 3, 1 / 3), scenes)),
         ),
-        Design(
-            "accuracy",
-            "percentages of scenes solved, 0 or 100 in a single run: most differences are ties",
-            _accuracy,
-        ),
+        _accuracy("accuracy", 1.2),
+        _accuracy("accuracy near 100 %", 3.0),
     ]
 
 
@@ -148,29 +145,28 @@ def _heavy(sds: tuple[float, float, float]) -> Draw:
     return draw
 
 
-ACCURACY = {"centre": 1.2, "scene": 1.5, "arm_scene": 0.4, "arm_seed": 0.1, "noise": 1.0}
-"""Standard deviations behind the probability to solve a scene, and its centre (probit scale)."""
+ACCURACY_SDS = {"scene": 1.5, "arm_scene": 0.4, "arm_seed": 0.1, "noise": 1.0}
+"""Standard deviations behind the probability to solve a scene, on the probit scale."""
 
 
-def _accuracy(shape: Shape, difference: float, rng: np.random.Generator) -> np.ndarray:
-    studies, seeds, scenes = shape
-    size = ACCURACY
-    shared = rng.normal(size["centre"], size["scene"], (studies, 1, scenes))
+def _accuracy(name: str, centre: float) -> Design:
+    scale = float(np.sqrt(sum(sd**2 for sd in ACCURACY_SDS.values())))
+    solved = 100 * float(stats.norm.cdf(centre / scale))
 
-    def scores(shift: float) -> np.ndarray:
-        level = shared + shift + rng.normal(0, size["arm_scene"], (studies, 1, scenes))
-        level = level + rng.normal(0, size["arm_seed"], (studies, seeds, 1))
-        return 100.0 * (level + rng.normal(0, size["noise"], shape) > 0)
+    def draw(shape: Shape, difference: float, rng: np.random.Generator) -> np.ndarray:
+        studies, seeds, scenes = shape
+        lower = solved - difference
+        if not 0 < lower < 100:
+            raise DataError(f"difference={difference}: {lower:.0f} % cannot be reached")
+        shared = rng.normal(0, ACCURACY_SDS["scene"], (studies, 1, scenes))
 
-    return scores(_shift_for(difference)) - scores(0.0)
+        def scores(mean: float) -> np.ndarray:
+            level = shared + mean + rng.normal(0, ACCURACY_SDS["arm_scene"], (studies, 1, scenes))
+            level = level + rng.normal(0, ACCURACY_SDS["arm_seed"], (studies, seeds, 1))
+            return 100.0 * (level + rng.normal(0, ACCURACY_SDS["noise"], shape) > 0)
 
+        baseline = float(stats.norm.ppf(lower / 100)) * scale
+        return scores(centre) - scores(baseline)
 
-def _shift_for(difference: float) -> float:
-    """The shift on the probit scale that moves the expected percentage by `difference`."""
-    parts = ("scene", "arm_scene", "arm_seed", "noise")
-    scale = float(np.sqrt(sum(ACCURACY[part] ** 2 for part in parts)))
-    base = stats.norm.cdf(ACCURACY["centre"] / scale)
-    aim = base + difference / 100
-    if not 0 < aim < 1:
-        raise DataError(f"difference={difference}: {100 * aim:.0f} % cannot be reached")
-    return float(stats.norm.ppf(aim) * scale - ACCURACY["centre"])
+    about = f"{solved:.0f} % of scenes solved, 0 or 100 in a single run: most differences are ties"
+    return Design(name, about, draw)

@@ -25,6 +25,7 @@ from flow3r.errors import DataError
 
 LEVEL = 0.95
 METHOD = "crossed t interval over seeds and scenes"
+FEW_APART = 10  # values off a tie: with fewer, intervals near 0 or 100 % hold the truth too rarely
 FEW_SEEDS = 5  # below this an interval rests on 1-3 degrees of freedom: said with the number
 
 
@@ -148,6 +149,8 @@ def _notes(seeds: int, scenes: int, planned: int | None) -> list[str]:
         notes.append(
             f"{seeds} seeds: widened for it (up to {quantile:.1f} instead of 2.0 standard errors)."
         )
+    if seeds == 2:
+        notes.append("Even so such intervals hold the truth in only about 92 %.")
     if planned is not None and seeds < planned:
         notes.append(f"{seeds} of {planned} planned seeds: a look, widened; no claim.")
     if scenes == 1:
@@ -156,10 +159,16 @@ def _notes(seeds: int, scenes: int, planned: int | None) -> list[str]:
 
 
 def _oddities(values: np.ndarray) -> list[str]:
-    if len(values) > 1 and np.nanmin(values) == np.nanmax(values):
+    if len(values) < 2:
+        return []
+    found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    if len(found) == 1:
         return ["Every value is the same: the interval has no width."]
     if _repeated(values):
         return ["Two seeds hold the same values throughout: is one run counted twice?"]
+    apart = int(counts.sum() - counts.max())
+    if apart < FEW_APART and counts.max() > counts.sum() / 2:
+        return [f"Only {apart} values are not {found[counts.argmax()]:g}: too few to rely on."]
     return []
 
 

@@ -175,6 +175,15 @@ def test_a_run_counted_twice_is_pointed_out():
     assert "counted twice" not in estimate(percentages).note
 
 
+def test_few_values_off_a_tie_are_pointed_out():
+    values = np.zeros((3, 40))
+    values[0, :4] = values[1, 2:6] = 100.0
+    assert "Only 8 values are not 0" in estimate(values).note
+    values[2, 1:5] = 100.0
+    assert "too few" not in estimate(values).note
+    assert "too few" not in estimate(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])).note
+
+
 def test_empty_seeds_and_scenes_are_left_out_and_gaps_counted():
     values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [2.0, np.nan, np.nan]])
     np.testing.assert_array_equal(drop_empty(values), [[1.0, 3.0], [2.0, np.nan]])
@@ -200,6 +209,7 @@ def test_what_has_no_mean_is_refused(values, message):
 def test_few_seeds_are_said():
     rng = np.random.default_rng(11)
     assert "up to 4.3 instead of 2.0" in estimate(rng.normal(size=(3, 9))).note
+    assert "only about 92 %" in estimate(rng.normal(size=(2, 9))).note
     assert estimate(rng.normal(size=(5, 9))).note == ""
 
 
