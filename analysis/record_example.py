@@ -1,6 +1,6 @@
 """Make a small archive of a study's records, without weights, predictions and machine names.
 
-usage: python analysis/record_example.py from=OUTPUT_DIR [to=analysis/example.tar.xz] [scenes=96]
+usage: python analysis/record_example.py from=OUTPUT_DIR [to=analysis/example.tar.xz] [scenes=128]
 
 Every sweep planned in OUTPUT_DIR is taken: plans, specs, states, provenance, scores of the first
 `scenes` test scenes of each benchmark (at full precision) and every fifth point of the training
@@ -36,7 +36,7 @@ from flow3r.files import write_atomically
 
 THINNING = 5  # every fifth point of a training curve is kept; validation points all are
 MACHINE = "laptop"
-SETTINGS = {"from": None, "to": str(ARCHIVE), "scenes": "96"}
+SETTINGS = {"from": None, "to": str(ARCHIVE), "scenes": "128"}
 
 
 def record(source: Path, target: Path, scenes: int) -> int:
