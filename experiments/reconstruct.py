@@ -26,7 +26,9 @@ scene.glb (points and cameras), recording.rrd (for the rerun viewer), prediction
   frames=N             at most N frames, evenly spread (default 16); with every=: the first N
   every=K              every K-th frame
   max_pixels=N         size of a frame (default: as the run was trained; released: 255000)
-  fit=crop|stretch     how the shape is made to fit the patches (default: crop; released: stretch)
+  shape=trained|input  the shape of the run's training clips, or of the input (default: trained;
+                       released: input)
+  fit=crop|stretch     how frames are brought to that shape (default: crop; released: stretch)
   confidence=NUMBER    points need more than this, in [0, 1) (default: 0; released: 0.1)
   edge=NUMBER          a relative depth jump that makes an edge, where the confidence is set to 0
                        (default: 0.03 at 255000 pixels, more for smaller images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from flow3r.inference import (
     FrameSettings,
     Reconstruction,
     ReconstructionSettings,
-    SizeRule,
     read_frames,
     reconstruct,
     write_archive,
@@ -42,6 +41,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Reconstruction], None], str]] = {
     "glb": ("scene.glb", write_glb, "points and cameras: Blender or any glTF viewer"),
     "rrd": ("recording.rrd", write_recording, "recording: rerun {path}"),
 }
+SHAPES = ("trained", "input")
 ARCHIVE, PREVIEW, SUMMARY = "predictions.npz", "preview.png", "summary.json"
 
 
@@ -57,6 +57,7 @@ class Options:
     every: int | None = None
     max_pixels: int | None = None
     fit: str | None = None
+    shape: str | None = None
     confidence: float | None = None
     edge: float | None = None
     formats: tuple[str, ...] = ("ply", "glb")
@@ -66,6 +67,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in self.formats:
             require_choice("formats", name, FORMATS)
+        if self.shape is not None:
+            require_choice("shape", self.shape, SHAPES)
         if not self.input.exists():
             raise DataError(f"input={str(self.input)!r}: no such file or folder")
 
@@ -139,8 +142,7 @@ def run_reconstruction(options: Options, report: Report) -> Finished:
     model = flow3r.load(options.weights, options.formulation, device=device, dtype=dtype)
     report("weights", 1, 1)
     seconds.lap("weights")
-    patch_size = model.model.config.patch_size
-    frame_settings, settings = _settings(options, source, patch_size)
+    frame_settings, settings = _settings(options, source, model.model.config.patch_size)
     frames = read_frames(
         options.input, frame_settings, lambda done, total: report("frames", done, total)
     )
@@ -155,9 +157,7 @@ def run_reconstruction(options: Options, report: Report) -> Finished:
         "input": _describe_input(options, frames),
         "weights": source.record(),
         "settings": {
-            "max_pixels": frame_settings.size.max_pixels,
-            "patch_size": patch_size,
-            "fit": frame_settings.size.fit,
+            **asdict(frame_settings.size),
             "confidence": settings.confidence,
             "edge": settings.edge,
             "device": str(device),
@@ -176,9 +176,8 @@ def _settings(
     options: Options, source: WeightsSource, patch_size: int
 ) -> tuple[FrameSettings, ReconstructionSettings]:
     """Given values, else what suits the weights."""
-    max_pixels = options.max_pixels if options.max_pixels is not None else source.max_pixels
-    size = SizeRule(max_pixels, patch_size, options.fit or source.fit)
-    edge = edge_tolerance(max_pixels) if options.edge is None else options.edge
+    size = source.size_rule(patch_size, options.max_pixels, options.fit, options.shape)
+    edge = edge_tolerance(size.max_pixels) if options.edge is None else options.edge
     confidence = source.confidence if options.confidence is None else options.confidence
     settings = ReconstructionSettings(confidence, edge)
     return FrameSettings(options.frames, options.every, size), settings

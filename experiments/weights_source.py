@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flow3r.config import require
 from flow3r.errors import DataError
 from flow3r.files import read_json
 from flow3r.inference.reconstruct import DEMO_CONFIDENCE
-from flow3r.inference.size import DEMO_PIXELS
+from flow3r.inference.size import DEMO_PIXELS, SizeRule
 from flow3r.library.load import find_run
 
 
@@ -25,17 +26,33 @@ class WeightsSource:
     """Its spec."""
 
     @property
-    def max_pixels(self) -> int:
-        """The number of pixels that the model was trained on; released: of the demo."""
+    def trained_size(self) -> tuple[int, int] | None:
+        """(height, width) of a run's training clips; None for released weights (many sizes)."""
         if self.spec is None:
-            return DEMO_PIXELS
+            return None
         dataset = self.spec["data"]["labelled"] if "data" in self.spec else self.spec["source"][0]
-        return dataset["world"]["height"] * dataset["world"]["width"]
+        return dataset["world"]["height"], dataset["world"]["width"]
 
-    @property
-    def fit(self) -> str:
-        """As the training clips, or the demo, fit frames to the patches."""
-        return "stretch" if self.spec is None else "crop"
+    def size_rule(
+        self, patch_size: int, max_pixels: int | None, fit: str | None, shape: str | None
+    ) -> SizeRule:
+        """What is given, else what the weights are used to: of a run, the size and shape of its
+        clips, cut out; of released weights, the demo's rule.
+
+        Raises ConfigError for shape=trained with released weights.
+        """
+        trained = self.trained_size
+        require(
+            trained is not None or shape != "trained",
+            "shape='trained' needs weights of a run; released ones were trained on many shapes",
+        )
+        pixels = DEMO_PIXELS if trained is None else trained[0] * trained[1]
+        return SizeRule(
+            pixels if max_pixels is None else max_pixels,
+            patch_size,
+            fit or ("stretch" if trained is None else "crop"),
+            None if shape == "input" else trained,
+        )
 
     @property
     def confidence(self) -> float:

@@ -18,7 +18,7 @@ class SizeRule:
     """As in the released demo by default.
 
     Frames come near `max_pixels` pixels (small ones are enlarged), with sides that are multiples
-    of the patch size, in the shape of the first frame as nearly as those allow.
+    of the patch size, in `shape` as nearly as those allow.
     """
 
     max_pixels: int = DEMO_PIXELS
@@ -27,6 +27,10 @@ class SizeRule:
     """What happens to the rest of the shape: `stretch` squeezes it in (released demo), `crop` cuts
     a centred box first, as the clips of a study are cut. With patches of 8 at 64 x 32 pixels a 16:9
     frame is squeezed by an eighth, with those of the demo by a hundredth."""
+    shape: tuple[int, int] | None = None
+    """Only the ratio of (height, width) counts. None: that of the first frame (released demo). A
+    model that was trained on one shape alone predicts that shape's field of view for any other:
+    squares only at 56 x 40 pixels gave focal lengths in x and y that differ by a quarter."""
 
     def __post_init__(self) -> None:
         require(self.patch_size >= 1, f"patch_size={self.patch_size} must be at least 1")
@@ -36,10 +40,11 @@ class SizeRule:
             f"max_pixels={self.max_pixels} is less than one patch ({least} pixels)",
         )
         require_choice("fit", self.fit, FITS)
+        require(self.shape is None or min(self.shape) >= 1, f"shape={self.shape} must be positive")
 
     def size(self, source: tuple[int, int]) -> tuple[int, int]:
         """(height, width) for frames of the size `source` (height, width), in square pixels."""
-        height, width = source
+        height, width = self.shape or source
         patches = self.max_pixels / self.patch_size**2
         rows = max(1, round(math.sqrt(patches * height / width)))
         columns = max(1, round(math.sqrt(patches * width / height)))

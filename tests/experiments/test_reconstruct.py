@@ -21,6 +21,7 @@ from experiments.weights_source import find_weights
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import write_json
 from flow3r.formulations.assembled import build_model
+from flow3r.inference.size import SizeRule
 from flow3r.training.checkpoint import save_weights
 
 
@@ -54,7 +55,7 @@ def photos(tmp_path) -> Path:
 
 
 def test_everything_is_written_and_opens(run, photos, tmp_path):
-    options = Options(photos, run, tmp_path / "out", frames=3)
+    options = Options(photos, run, tmp_path / "out", frames=3, shape="input")
     done = run_reconstruction(options, quiet)
     assert done.folder == tmp_path / "out" / "reconstructions" / "photos"
     written = {path.name for path in done.folder.iterdir()}
@@ -123,12 +124,17 @@ def test_one_picture_is_enough(run, photos, tmp_path):
 def test_weights_bring_their_sizes(run, tmp_path):
     for path in (run, run / "checkpoint", run / "checkpoint" / "weights.pt"):
         source = find_weights(path)
-        assert (source.max_pixels, source.fit, source.confidence) == (32 * 32, "crop", 0.0)
+        assert source.confidence == 0.0
+        assert source.size_rule(8, None, None, None) == SizeRule(1024, 8, "crop", (32, 32))
+        assert source.size_rule(8, 99, "stretch", "input") == SizeRule(99, 8, "stretch")
         assert "flow-factored, seed 0" in source.title
     file = tmp_path / "released.safetensors"
     file.write_bytes(b"weights")
     source = find_weights(file)
-    assert (source.max_pixels, source.fit, source.confidence) == (255_000, "stretch", 0.1)
+    assert source.confidence == 0.1
+    assert source.size_rule(14, None, None, None) == SizeRule()
+    with pytest.raises(ConfigError, match="shape='trained' needs weights of a run"):
+        source.size_rule(14, None, None, "trained")
     assert source.title == "released.safetensors"
     assert len(source.record()["sha256"]) == 64
     with pytest.raises(DataError, match="no such file or folder"):
@@ -161,6 +167,7 @@ def test_weights_in_a_released_layout(photos, tmp_path):
         ({"input": "x"}, "weights=PATH is required"),
         ({"frames": "many"}, "frames='many' must be a whole number"),
         ({"confidence": "high"}, "confidence='high' must be a number"),
+        ({"shape": "round"}, r"shape='round' is not valid; choose one of \['trained', 'input'\]"),
         ({"formats": "ply,obj"}, r"formats='obj' is not valid; choose one of \['ply', 'glb'"),
     ],
 )

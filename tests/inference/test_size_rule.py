@@ -48,6 +48,12 @@ def test_extreme_shapes_keep_one_patch_and_the_limit():
             assert height * width <= limit
 
 
+def test_a_shape_of_its_own_overrides_the_inputs():
+    rule = SizeRule(48 * 48, 8, "crop", shape=(10, 10))
+    assert rule.size((720, 1280)) == (48, 48)
+    assert rule.box((720, 1280), (48, 48), 1.0) == (280, 0, 1000, 720)
+
+
 def test_stretch_takes_everything_and_crop_a_centred_box():
     assert SizeRule().box((720, 1280), (32, 64), 1.0) == (0, 0, 1280, 720)
     # 2:1 out of 1280 x 720: 640 rows from the middle.
@@ -61,6 +67,7 @@ def test_stretch_takes_everything_and_crop_a_centred_box():
     [
         ({"max_pixels": 195}, "less than one patch"),
         ({"patch_size": 0}, "patch_size=0"),
+        ({"shape": (0, 4)}, r"shape=\(0, 4\)"),
         ({"fit": "pad"}, r"choose one of \['stretch', 'crop'\]"),
     ],
 )
