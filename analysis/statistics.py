@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from analysis.crossed import Spread, spread, terms, unpaired_spread
+from analysis.crossed import Spread, spread, student_quantile, terms, unpaired_spread
 from analysis.sequential import look_level
 from flow3r.errors import DataError
 
@@ -76,7 +76,7 @@ class Estimate:
             return None
         if self.se == 0:
             return 1.0 if self.mean == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.mean) / self.se, self.df))
+        return float(2 * special.stdtr(self.df, -abs(self.mean) / self.se))
 
 
 def estimate(values: np.ndarray, level: float = LEVEL, planned: int | None = None) -> Estimate:
@@ -145,7 +145,7 @@ def _notes(seeds: int, scenes: int, planned: int | None) -> list[str]:
     if seeds < 2:
         notes.append("One seed: no interval, nothing can be claimed.")
     elif seeds < FEW_SEEDS:
-        quantile = stats.t.ppf(0.5 + LEVEL / 2, seeds - 1)
+        quantile = student_quantile(0.5 + LEVEL / 2, seeds - 1)
         notes.append(
             f"{seeds} seeds: widened for it (up to {quantile:.1f} instead of 2.0 standard errors)."
         )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.crossed import Components, components, spread, terms, two_way_fit
+from analysis.crossed import (
+    Components,
+    components,
+    spread,
+    student_quantile,
+    terms,
+    two_way_fit,
+)
 from analysis.power import gaussian_studies
 from analysis.statistics import LEVEL, drop_empty, estimate, estimate_unpaired
 from flow3r.errors import DataError
@@ -140,6 +147,13 @@ def test_units_and_direction_do_not_matter():
     found, turned = estimate(values), estimate(-100 * values)
     assert (turned.low, turned.high) == pytest.approx((-100 * found.high, -100 * found.low))
     assert turned.p_value == pytest.approx(found.p_value)
+
+
+def test_quantiles_are_scipys():
+    for df in (1, 1.7, 3, 40.5, 1e4, np.inf):
+        for level in (0.9, 0.95, 0.999, 1 - 1e-9):
+            expected = stats.t.ppf(0.5 + level / 2, df)
+            assert student_quantile(0.5 + level / 2, df) == pytest.approx(expected, rel=1e-6)
 
 
 def test_interval_and_p_value_agree():
