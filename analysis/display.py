@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.markup import Table, to_markdown
 from analysis.style import png_bytes
-from analysis.tables import Table, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,3 +29,10 @@ def show_figure(figure: Figure) -> None:
     from IPython.display import Image, display
 
     display(Image(png_bytes(figure)))
+
+
+def show_image(path: Path) -> None:
+    """Show a picture from a file."""
+    from IPython.display import Image, display
+
+    display(Image(filename=str(path)))

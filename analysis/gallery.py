@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from analysis import figures
 from analysis.document import Picture
 from analysis.metrics import metric
-from analysis.records import Records, collect_figures, learning_curves
+from analysis.records import Records, learning_curves, run_figures
 from analysis.scaling import ScalingCurve
 from analysis.style import COLUMN_WIDTH, PAGE_WIDTH, save_figure
 from analysis.summary import Summary
@@ -57,7 +57,7 @@ def draw_gallery(
             pictures[sketch.name] = Picture(sketch.name, sketch.caption, *paths)
         elif sketch.absent:
             left_out.append(sketch.absent)
-    found = list(_qualitative(records, folder / "qualitative"))
+    found = [_copied(picture, folder) for picture in qualitative_pictures(records)]
     if not found:
         left_out.append(
             "No predictions are shown: the runs' figures have not been drawn. A sweep draws them "
@@ -195,26 +195,35 @@ def _learning(records: Records) -> Iterator[Sketch]:
     )
 
 
-def _qualitative(records: Records, folder: Path) -> Iterator[Picture]:
-    """The headline's arms side by side; where that was not drawn, the figures of their runs."""
+def qualitative_pictures(records: Records) -> list[Picture]:
+    """The headline's arms side by side where that was drawn; else the figures of their runs."""
     asked = records.plan.headline
     drawn = records.output_dir / "reports" / records.plan.sweep / "qualitative"
-    for benchmark in records.benchmarks():
-        source = drawn / f"{benchmark}.png"
-        if source.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            copy = Path(shutil.copyfile(source, folder / source.name))
-            caption = (
-                f"{benchmark.capitalize()} scenes as {asked.arm} and {asked.baseline} see them. "
-                "Chosen by rule, not by eye: the scenes where the paired difference in pointmap "
-                "MSE, averaged over the shared seeds, is best, median and worst."
-            )
-            yield Picture(f"qualitative/{benchmark}", caption, copy)
-    if folder.exists():
-        return
-    for copy in collect_figures(records, [asked.arm, asked.baseline], folder):
-        caption = (
-            f"{copy.stem}: the best, the median and the worst scene of the arm's first finished "
-            "seed by pointmap MSE."
+    found = [
+        Picture(
+            f"qualitative/{benchmark}",
+            f"{benchmark.capitalize()} scenes as {asked.arm} and {asked.baseline} see them. Chosen "
+            "by rule, not by eye: the scenes where the paired difference in pointmap MSE, averaged "
+            "over the shared seeds, is best, median and worst.",
+            drawn / f"{benchmark}.png",
         )
-        yield Picture(f"qualitative/{copy.stem}", caption, copy)
+        for benchmark in records.benchmarks()
+        if (drawn / f"{benchmark}.png").is_file()
+    ]
+    return found or [
+        Picture(
+            f"qualitative/{arm}-{image.stem}",
+            f"{arm}, {image.stem} scenes: the best, the median and the worst of the arm's first "
+            "finished seed by pointmap MSE.",
+            image,
+        )
+        for arm in dict.fromkeys((asked.arm, asked.baseline))
+        for image in run_figures(records, arm)
+    ]
+
+
+def _copied(picture: Picture, folder: Path) -> Picture:
+    """The same picture, in the report's own folder."""
+    target = folder / f"{picture.name}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return replace(picture, png=Path(shutil.copyfile(picture.png, target)))

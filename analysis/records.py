@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -165,18 +164,12 @@ def learning_curves(records: Records) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).merge(keys, on="run_id")
 
 
-def collect_figures(records: Records, arms: list[str], folder: Path) -> list[Path]:
-    """Copy the figures of each arm's first finished seed into `folder`; returns the copies."""
-    copies = []
-    for arm in dict.fromkeys(arms):
-        seeds = records.seeds(arm)
-        if not seeds:
-            continue
-        source = run_directory(records.output_dir, seeds[min(seeds)]) / "figures"
-        for image in sorted(source.glob("*.png")):
-            folder.mkdir(parents=True, exist_ok=True)
-            copies.append(Path(shutil.copyfile(image, folder / f"{arm}-{image.name}")))
-    return copies
+def run_figures(records: Records, arm: str) -> list[Path]:
+    """The pictures that an arm's first finished seed wrote; none where it has not been drawn."""
+    seeds = records.seeds(arm)
+    if not seeds:
+        return []
+    return sorted((run_directory(records.output_dir, seeds[min(seeds)]) / "figures").glob("*.png"))
 
 
 def _read_all(output_dir: Path, plan: Plan) -> dict[str, RunFiles]:

@@ -157,47 +157,47 @@ def results(found: Findings) -> dict[str, Any]:
     }
 
 
-def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, Table]:
-    """Write every table; returns those shown in the report, by file name."""
-    shown: dict[str, Table] = {}
+def report_tables(records: Records, summary: Summary) -> dict[str, tuple[Table, pd.DataFrame]]:
+    """Every table of the report with the plain numbers behind it, by file name."""
+    made: dict[str, tuple[Table, pd.DataFrame]] = {}
     asked = records.plan.headline.benchmark  # comes first
     for suffix, title, wanted in (("", "", HEADLINE), ("-motion", MOTION_TITLE, MOTION)):
         for benchmark in sorted(records.benchmarks(), key=lambda name: name != asked):
             metrics = tables.shown_metrics(summary, benchmark, wanted)
             if metrics:
-                pair = _benchmark_tables(records, summary, benchmark, metrics, folder, suffix)
-                shown |= {n: replace(t, title=f"{t.title}{title}") for n, t in pair.items()}
+                pair = _benchmark_tables(records, summary, benchmark, metrics)
+                for (table, data), part in zip(pair, ("", "-differences")):
+                    named = replace(table, title=f"{table.title}{title}")
+                    made[f"{benchmark}{suffix}{part}"] = (named, data)
     for family in FAMILIES:
         table = tables.family_table(records, summary, family)
         if table is not None:
-            tables.write_tables(table, tables.family_data(summary, family), folder / family)
-            shown[family] = table
-    shown["cost"] = tables.cost_table(records)
-    tables.write_tables(shown["cost"], records.runs, folder / "cost")
+            made[family] = (table, tables.family_data(summary, family))
+    made["cost"] = (tables.cost_table(records), records.runs)
+    return made
+
+
+def write_tables(records: Records, summary: Summary, folder: Path) -> dict[str, Table]:
+    """Write every table as Markdown, CSV and LaTeX; returns them by file name."""
+    made = report_tables(records, summary)
+    for name, (table, data) in made.items():
+        tables.write_tables(table, data, folder / name)
     write_text(folder / "all-scores.csv", summary.arms.to_csv(index=False))
     write_text(folder / "all-differences.csv", summary.comparisons.to_csv(index=False))
     write_text(folder / "scenes.csv", _scene_rows(records).to_csv(index=False))
-    return shown
+    return {name: table for name, (table, _) in made.items()}
 
 
 def _benchmark_tables(
-    records: Records,
-    summary: Summary,
-    benchmark: str,
-    metrics: Sequence[str],
-    folder: Path,
-    suffix: str,
-) -> dict[str, Table]:
-    """Scores and differences of one benchmark, written and returned by file name."""
-    name = f"{benchmark}{suffix}"
+    records: Records, summary: Summary, benchmark: str, metrics: Sequence[str]
+) -> tuple[tuple[Table, pd.DataFrame], tuple[Table, pd.DataFrame]]:
+    """Scores and differences of one benchmark."""
     scores = tables.benchmark_table(records, summary, benchmark, metrics)
-    tables.write_tables(scores, _chosen(summary.arms, benchmark, metrics), folder / name)
     differences = tables.difference_table(records, summary, benchmark, metrics)
     rows = _chosen(summary.comparisons, benchmark, metrics)
     others = {records.plan.baseline_of(arm.name) for arm in records.plan.arms}
     rows = rows[rows["baseline"].isin(others)]
-    tables.write_tables(differences, rows, folder / f"{name}-differences")
-    return {name: scores, f"{name}-differences": differences}
+    return (scores, _chosen(summary.arms, benchmark, metrics)), (differences, rows)
 
 
 def _chosen(table: pd.DataFrame, benchmark: str, metrics: Sequence[str]) -> pd.DataFrame:
