@@ -66,9 +66,7 @@ def supervises_unlabelled(name: str) -> bool:
     return _REGISTRY[name][0].supervises_unlabelled
 
 
-def create_formulation(
-    name: str, options: Mapping[str, Any], sizes: LatentSizes
-) -> Formulation:
+def create_formulation(name: str, options: Mapping[str, Any], sizes: LatentSizes) -> Formulation:
     """Build a formulation's head for a model with latents of the given sizes.
 
     Raises ConfigError for an unknown name or a wrong option.
