@@ -179,7 +179,8 @@ class _Learning:
 
 def _slots(options: Options, plan: Plan) -> list[Slot]:
     count = 1 if options.launcher == "inline" else options.slots
-    return local_slots(count, plan.runtime["device"], plan.runtime["threads"])
+    runtime = plan.runtime
+    return local_slots(count, runtime["device"], runtime["threads"], runtime.get("processes", 1))
 
 
 def _exit_code(ledger: Ledger) -> int:

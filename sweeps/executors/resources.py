@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flow3r.config import require
+
 # Set for every child: without them each process starts a thread per core, and slots fight.
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -20,7 +22,7 @@ _THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one job: its threads and, where there is one, its GPU."""
+    """A place for one job: the threads of each of its processes, its GPUs where there are any."""
 
     index: int
     threads: int = 1
@@ -57,11 +59,15 @@ def visible_gpus() -> list[str]:
     return [str(i) for i, line in enumerate(_gpu_lines(listing.stdout))]
 
 
-def local_slots(requested: int | None, device: str, threads: int = 1) -> list[Slot]:
-    """One slot per GPU, or one per `threads` cores where there is no GPU.
+def local_slots(
+    requested: int | None, device: str, threads: int = 1, processes: int = 1
+) -> list[Slot]:
+    """One slot per GPU, or one per `threads` cores where there is no GPU; as many of them to a slot
+    as a run has `processes`.
 
     `requested` overrides the number; with GPUs, slots then share them in turn. `device` is that of
-    the run config: auto, cpu, cuda, or cuda:<n> for all runs on that one GPU.
+    the run config: auto, cpu, cuda, or cuda:<n> for all runs on that one GPU. Raises ConfigError
+    where there are fewer GPUs than processes.
     """
     cores = available_cores()
     if device.startswith("cuda:"):
@@ -69,15 +75,21 @@ def local_slots(requested: int | None, device: str, threads: int = 1) -> list[Sl
         return [Slot(i, max(1, cores // count), device.removeprefix("cuda:")) for i in range(count)]
     gpus = [] if device == "cpu" else visible_gpus()
     if not gpus:
-        count = requested or max(1, cores // threads)
+        count = requested or max(1, cores // (threads * processes))
         hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         # As many threads as the config says, also with idle cores: the number of threads may change
         # the last bits of a result, and a run must not depend on how many others ran beside it.
         return [Slot(i, threads, None, hidden) for i in range(count)]
-    count = requested or len(gpus)
+    require(
+        len(gpus) >= processes,
+        f"runtime.processes={processes}: each needs a GPU, and there are {len(gpus)} ({gpus})",
+    )
+    taken = range(0, len(gpus) - processes + 1, processes)
+    groups = [",".join(gpus[first : first + processes]) for first in taken]
+    count = requested or len(groups)
     return [
-        Slot(i, max(1, cores // count), gpu, {"CUDA_VISIBLE_DEVICES": gpu})
-        for i, gpu in enumerate((gpus * count)[:count])
+        Slot(i, max(1, cores // (count * processes)), group, {"CUDA_VISIBLE_DEVICES": group})
+        for i, group in enumerate((groups * count)[:count])
     ]
 
 

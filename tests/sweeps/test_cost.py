@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from flow3r.errors import ConfigError
 from flow3r.files import write_json
 from sweeps.console import PlainConsole
 from sweeps.cost import ESTIMATE, MEASURED, UNKNOWN, CostModel, in_words, makespan
@@ -112,6 +113,31 @@ def test_slots(monkeypatch, requested, device, gpus, expected):
     slots = local_slots(requested, device)
     assert [slot.gpu for slot in slots] == expected
     assert all(slot.threads == (1 if slot.gpu is None else 4 // len(slots)) for slot in slots)
+
+
+@pytest.mark.parametrize(
+    ("requested", "device", "gpus", "expected", "threads"),
+    [
+        (None, "auto", "", [None, None], 1),
+        (None, "auto", "0,1,2,3", ["0,1", "2,3"], 1),
+        (None, "auto", "0,1,2", ["0,1"], 2),
+        (2, "auto", "0,1", ["0,1", "0,1"], 1),
+    ],
+)
+def test_a_run_of_two_processes_takes_two_gpus(
+    monkeypatch, requested, device, gpus, expected, threads
+):
+    monkeypatch.setattr("sweeps.executors.resources.available_cores", lambda: 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    slots = local_slots(requested, device, processes=2)
+    assert [slot.gpu for slot in slots] == expected
+    assert {slot.threads for slot in slots} == {threads}
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(ConfigError, match=r"runtime\.processes=3.*there are 2"):
+        local_slots(None, "auto", processes=3)
 
 
 def test_gpus_hidden_from_us_are_not_used(monkeypatch):
