@@ -49,17 +49,20 @@ def patch_positions(grid: tuple[int, int], specials: int, device: torch.device) 
 def rotary(positions: Tensor, head_width: int) -> Rotary:
     """The rotation table of `positions` [T, 2] for heads of `head_width` channels.
 
-    Angles are computed in float32 and their cosines rounded to the token's dtype on use. The
-    released code rounds the angles themselves, which under bf16 differs noticeably (an angle near
-    37 rad keeps 8 bits).
+    Made once for all blocks of a forward pass, in the dtype that autocast will give the queries.
+    Angles are computed in float32 and their cosines rounded. The released code rounds the angles
+    themselves, which under bf16 differs noticeably (an angle near 37 rad keeps 8 bits).
     """
-    quarter = head_width // 4
+    quarter, device_type = head_width // 4, positions.device.type
+    dtype = torch.float32
+    if torch.is_autocast_enabled(device_type):
+        dtype = torch.get_autocast_dtype(device_type)
     step = torch.arange(quarter, device=positions.device, dtype=torch.float32) / quarter
     angles = positions[:, :, None].float() * BASE**-step  # [T, 2, d/4]
     cos, sin = angles.cos(), angles.sin()
     identity = torch.eye(head_width, device=positions.device)
     return Rotary(
-        cos=torch.stack([cos, cos], dim=-2).flatten(1),
-        sin=torch.stack([-sin, sin], dim=-2).flatten(1),
-        partner=identity.unflatten(1, (2, 2, quarter)).flip(2).flatten(1),
+        cos=torch.stack([cos, cos], dim=-2).flatten(1).to(dtype),
+        sin=torch.stack([-sin, sin], dim=-2).flatten(1).to(dtype),
+        partner=identity.unflatten(1, (2, 2, quarter)).flip(2).flatten(1).to(dtype),
     )

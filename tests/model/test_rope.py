@@ -1,9 +1,14 @@
 """RoPE against a slow reference written from its definition."""
 
 import math
+import sys
 
+import pytest
 import torch
 
+from flow3r.model.config import PRESETS
+from flow3r.model.pi3.task_decoder import TaskDecoder
+from flow3r.model.reconstruction import create_reconstruction
 from flow3r.model.rope import patch_positions, rotary
 
 
@@ -67,3 +72,24 @@ def test_gradient_is_the_inverse_rotation():
 def test_keeps_half_precision():
     table = rotary(patch_positions((2, 2), 0, torch.device("cpu")), 8)
     assert table.apply(torch.randn(4, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_is_made_in_the_dtype_of_autocast_with_exact_angles():
+    positions = patch_positions((5, 37), 1, torch.device("cpu"))
+    exact = rotary(positions, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = rotary(positions, 16)
+    for name in ("cos", "sin", "partner"):
+        assert torch.equal(getattr(rounded, name), getattr(exact, name).bfloat16())
+
+
+@pytest.mark.parametrize("name", ["pi3-smoke", "vggt-smoke"])
+def test_no_block_makes_a_table_of_its_own(name, monkeypatch):
+    model = create_reconstruction(PRESETS[name]())
+    made = []
+    for module in list(sys.modules.values()):
+        if getattr(module, "rotary", None) is rotary and module.__name__.startswith("flow3r."):
+            monkeypatch.setattr(module, "rotary", lambda *a: made.append(1) or rotary(*a))
+    model(torch.rand(1, 2, 3, 32, 32))
+    decoders = sum(isinstance(module, TaskDecoder) for module in model.modules())
+    assert len(made) == 1 + decoders
