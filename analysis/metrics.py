@@ -37,11 +37,11 @@ def unit_of_difference(name: str) -> str:
     return "points" if unit == "%" else unit if unit in SHORT_UNITS else ""
 
 
-def number(name: str, value: float | None, signed: bool = False) -> str:
-    """A value with the metric's decimals; an en dash where there is none."""
+def number(name: str, value: float | None, signed: bool = False, finer: int = 0) -> str:
+    """A value with the metric's decimals and `finer` more; an en dash where there is none."""
     if value is None or value != value:
         return "–"
-    decimals = metric(name).decimals
+    decimals = metric(name).decimals + finer
     value = round(value, decimals) + 0.0  # no minus sign before a zero
     text = f"{value:{'+' if signed else ''}.{decimals}f}"
     return text.replace("-", "−")

@@ -53,7 +53,7 @@ from analysis.sections.results import (
 from analysis.sections.scaling import scaling_section
 from analysis.sections.statistics import statistics_section
 from analysis.summary import Summary, summarise
-from analysis.verdict_words import verdict_record
+from analysis.verdict_words import verdict_record, verdict_table
 from analysis.verdicts import Verdict, answer_questions
 from flow3r.config import require_choice
 from flow3r.errors import ConfigError, DataError
@@ -95,6 +95,8 @@ def write_report(
     shown = write_tables(records, summary, folder / "tables")
     gallery = draw_gallery(records, summary, curves, folder / "figures")
     found = Findings(records, summary, answer_questions(records), curves, shown, gallery)
+    verdicts = pd.DataFrame([verdict_record(answered) for answered in found.answers])
+    tables.write_tables(verdict_table(found.answers), verdicts, folder / "tables" / "questions")
     page = document(found)
     write_json(folder / "results.json", results(found))
     write_text(folder / "report.md", render_markdown(page, folder))
@@ -137,7 +139,7 @@ def document(found: Findings) -> Document:
         subtitle=f"{len(plan.arms)} arms, {len(records.runs)} runs planned, "
         f"{int(records.runs['finished'].sum())} finished.",
         banner=banner(records),
-        front=front_blocks(records, summary, found.answers, pictures.get("headline")),
+        front=front_blocks(records, summary, found.answers, found.curves, pictures.get("headline")),
         sections=tuple(section for section in sections if section is not None),
     )
 

@@ -32,13 +32,19 @@ def measured(question: Question, finding: Finding) -> str:
     if found is None:
         return "nothing measured"
     level = "" if found.low is None else f"{percent(found.level)}, paired, "
-    numbers = f"{metric(question.metric).label} {interval_text(question.metric, found)}"
+    numbers = f"{metric(question.metric).label} {_numbers(question, found)}"
     return f"{numbers} ({level}{basis_text([found])})"
+
+
+def _numbers(question: Question, found: Estimate) -> str:
+    """The interval; per doubling a difference is small, so a slope has a decimal more."""
+    return interval_text(question.metric, found, finer=1 if question.slope else 0)
 
 
 def smallest_text(question: Question) -> str:
     """`1.0 points`, the smallest difference of interest; per doubling for a slope."""
-    parts = [number(question.metric, question.smallest_difference)]
+    finer = 1 if question.slope else 0
+    parts = [number(question.metric, question.smallest_difference, finer=finer)]
     parts.append(unit_of_difference(question.metric))
     parts.append("per doubling" if question.slope else "")
     return " ".join(part for part in parts if part)
@@ -66,7 +72,7 @@ def verdict_table(answers: Sequence[Verdict]) -> Table:
         if answer.verdict != UNDECIDED:
             marked.add((i, 1))
         name = question.metric
-        shown = "–" if found is None else interval_text(name, found)
+        shown = "–" if found is None else _numbers(question, found)
         level = "–" if found is None or found.low is None else percent(found.level)
         compared = comparison_text(question)
         if question.order is not None:

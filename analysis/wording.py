@@ -8,13 +8,17 @@ from analysis.metrics import number, unit_of_difference
 from analysis.statistics import Estimate
 
 
-def interval_text(name: str, found: Estimate) -> str:
-    """`+3.1 points [1.2, 5.0]`; without brackets where there is no interval."""
-    words = [number(name, found.mean, signed=True)]
+def interval_text(name: str, found: Estimate, finer: int = 0) -> str:
+    """`+3.1 points [1.2, 5.0]`; without brackets where there is no interval.
+
+    finer: decimals beyond the metric's own, for what is small by nature.
+    """
+    words = [number(name, found.mean, signed=True, finer=finer)]
     if unit_of_difference(name):
         words.append(unit_of_difference(name))
     if found.low is not None:
-        words.append(f"[{number(name, found.low)}, {number(name, found.high)}]")
+        ends = [number(name, end, finer=finer) for end in (found.low, found.high)]
+        words.append(f"[{', '.join(ends)}]")
     return " ".join(words)
 
 
