@@ -29,7 +29,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
     variants = [Variant(name, forward(model, settings, name)) for name in precisions]
     if settings.compile:
         compiled = copy.deepcopy(model)
-        compile_blocks(compiled)
+        compile_blocks(compiled, settings.device)
         for precision in ("float32", "bfloat16"):
             name = f"{precision}-compiled"
             variants.append(Variant(name, forward(compiled, settings, precision)))

@@ -20,7 +20,7 @@ LARGEST = 3
 
 
 def records(settings: Settings) -> Iterator[dict[str, Any]]:
-    """The whole program, then its costliest operations by their own time (device time on a GPU).
+    """The whole program, then its costliest operations by their own time (on a GPU: kernels).
 
     Of an operation, `ratio` is its share of the time of all operations.
     """
@@ -57,7 +57,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
 def _program(settings: Settings) -> Callable[[], Any]:
     model = problem.build(settings)
     if settings.compile:
-        compile_blocks(model)
+        compile_blocks(model, settings.device)
     if settings.part == "forward":
         return forward(model.eval(), settings, settings.precision)
     return TrainStep(model, step_batch(settings), settings.precision)
@@ -74,5 +74,6 @@ def _costs(run: Callable[[], Any], device: torch.device) -> list[tuple[str, floa
     costs = [
         (event.key, getattr(event, attribute) / 1e6, event.count)
         for event in profiler.key_averages()
+        if event.device_type.name.lower() == device.type  # of a GPU: kernels, not who started them
     ]
     return sorted(costs, key=lambda cost: -cost[1])

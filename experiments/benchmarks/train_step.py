@@ -42,7 +42,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
         variants.append(Variant("fused-adamw", TrainStep(model, batch, precision, optimiser=fused)))
     if settings.compile:
         compiled = copy.deepcopy(model)
-        compile_blocks(compiled)
+        compile_blocks(compiled, settings.device)
         variants.append(Variant("compiled", TrainStep(compiled, batch, precision)))
     parameters = sum(p.numel() for p in model.parameters())
     yield from measure("train_step", variants, settings, {"parameters": parameters})
