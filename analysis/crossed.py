@@ -172,9 +172,11 @@ def unpaired_spread(arm: Terms, baseline: Terms, scene: np.ndarray) -> Spread:
 def combine(parts: list[Part]) -> Spread:
     """The sum of the terms; see the module text for its degrees of freedom.
 
-    Terms without degrees of freedom are absent.
+    Terms without degrees of freedom are absent; without any term there is no error to speak of.
     """
     parts = [(np.asarray(term, dtype=float), df) for term, df in parts if df]
+    if not parts:
+        return Spread(np.array(0.0), np.array(np.inf))
     total = sum(term for term, _ in parts)
     fewest = min(df for _, df in parts)
     exponent = SHARPNESS.get(fewest, 1.0)

@@ -169,6 +169,8 @@ def test_one_seed_has_no_interval():
     assert found.half_width is None
     assert not found.excludes_zero
     assert "nothing can be claimed" in found.note
+    single = estimate(np.array([[5.0]]))
+    assert (single.mean, single.low, single.seeds, single.scenes) == (5.0, None, 1, 1)
 
 
 def test_all_equal_values():
