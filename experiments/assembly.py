@@ -15,14 +15,11 @@ from flow3r.data.store import ClipStore
 from flow3r.errors import ConfigError
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.weights.build import build_with_weights, unmap
+from flow3r.weights.dinov2 import import_dinov2
 from flow3r.weights.files import read_weights
-from flow3r.weights.transfer import (
-    PARTS,
-    ImportReport,
-    import_dinov2,
-    import_own,
-    import_released,
-)
+from flow3r.weights.own import import_own
+from flow3r.weights.released import PARTS, import_released
+from flow3r.weights.transfer import ImportReport
 
 WEIGHTS = "weights.pt"
 

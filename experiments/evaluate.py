@@ -75,11 +75,14 @@ def _score_file(own: dict[str, str], overrides: list[str]) -> dict:
 def find_run(path: Path) -> Path:
     """The run directory of a run directory, of its checkpoint folder or of a file in there."""
     from flow3r.errors import DataError
+    from flow3r.library import load
 
-    for candidate in (path, *path.resolve().parents[:2]):
-        if (candidate / "spec.json").exists():
-            return candidate.resolve()
-    raise DataError(f"run={path}: neither a run directory nor a checkpoint in one (no spec.json)")
+    run = load.find_run(path)
+    if run is None:
+        raise DataError(
+            f"run={path}: neither a run directory nor a checkpoint in one (no spec.json)"
+        )
+    return run
 
 
 def _print(records: dict) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import flow3r
 from experiments.assembly import choose_device
 from experiments.figures.preview import write_preview
+from experiments.folders import new_folder
 from experiments.progress import Report
 from experiments.provenance import environment, git_state
 from experiments.weights_source import WeightsSource, find_weights
@@ -181,23 +182,6 @@ def _settings(
     confidence = source.confidence if options.confidence is None else options.confidence
     settings = ReconstructionSettings(confidence, edge)
     return FrameSettings(options.frames, options.every, size), settings
-
-
-def new_folder(parent: Path, source: Path) -> Path:
-    """Make a folder named after the input; a number is added where there is one already."""
-    name = source.resolve().stem
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            folder = parent / (name if number == 1 else f"{name}-{number}")
-            try:
-                folder.mkdir()
-                return folder
-            except FileExistsError:
-                number += 1
-    except OSError as error:
-        raise DataError(f"cannot create {parent}: {error}; choose another output_dir") from None
 
 
 def _write(

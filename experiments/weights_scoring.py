@@ -28,7 +28,8 @@ from flow3r.library.presets import preset_of
 from flow3r.weights.build import build_with_weights
 from flow3r.weights.files import read_weights
 from flow3r.weights.layouts import OWN, recognise
-from flow3r.weights.transfer import ImportReport, import_released
+from flow3r.weights.released import import_released
+from flow3r.weights.transfer import ImportReport
 
 OPTIONS = ("head_options", "formulation.options")
 

@@ -19,8 +19,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "create_model": "flow3r.library.create",
     "load": "flow3r.library.load",
-    "import_released": "flow3r.weights.transfer",
-    "export_released": "flow3r.weights.transfer",
+    "import_released": "flow3r.weights.released",
+    "export_released": "flow3r.weights.released",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -21,7 +21,9 @@ from flow3r.model.config import PRESETS, ModelConfig
 from flow3r.weights.build import build_with_weights
 from flow3r.weights.files import read_weights
 from flow3r.weights.layouts import FLOW_HEAD, OWN, recognise
-from flow3r.weights.transfer import ImportReport, import_own, import_released
+from flow3r.weights.own import import_own
+from flow3r.weights.released import import_released
+from flow3r.weights.transfer import ImportReport
 
 WEIGHTS = {"run": Path("checkpoint") / "weights.pt", "pretrain": Path("weights.pt")}
 """Where a run directory and the directory of the pretrain stage keep their weights."""

@@ -14,8 +14,9 @@ from PIL import Image
 
 import flow3r
 from experiments.compose import compose
+from experiments.folders import new_folder
 from experiments.progress import plain_lines, showing_progress
-from experiments.reconstruction import Options, new_folder, run_reconstruction
+from experiments.reconstruction import Options, run_reconstruction
 from experiments.spec import parse_spec
 from experiments.weights_source import find_weights
 from flow3r.errors import ConfigError, DataError

@@ -5,7 +5,6 @@ import torch
 
 import flow3r
 from flow3r.errors import ConfigError, DataError
-from flow3r.weights.transfer import import_dinov2, import_own
 
 RELEASED_EXAMPLES = {
     "pi3": {
@@ -172,47 +171,3 @@ def test_a_model_on_the_meta_device_takes_the_tensors_over(architecture, small, 
     assert all(value.requires_grad for value in model.parameters())
     pointers = {value.data_ptr() for value in state.values()}
     assert {value.data_ptr() for value in model.parameters()} <= pointers
-
-
-def test_dinov2_fills_the_encoder_only(architecture, small, scrambled):
-    model = small(architecture)
-    state = scrambled(model.model.backbone.encoder.state_dict())
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    report = import_dinov2(model.model, {**state, "mask_token": torch.zeros(1, 16)})
-    assert report.left_out == {"mask_token": 1}
-    for name, value in model.state_dict().items():
-        inner = name.removeprefix("model.backbone.encoder.")
-        assert torch.equal(value, state.get(inner, before[name])), name
-    with pytest.raises(DataError, match="missing: cls_token"):
-        import_dinov2(model.model, {k: v for k, v in state.items() if k != "cls_token"})
-
-
-def test_own_weights_of_a_run(small, scrambled):
-    source = scrambled(small("pi3").state_dict())
-    model = small("pi3")
-    assert import_own(model, source).tensors == len(source)
-    assert equal(model.state_dict(), source)
-    report = import_own(small("pi3", "flow-projective"), source)
-    assert report.left_out == {"formulation": 68}
-    with pytest.raises(DataError, match=r"missing: formulation\.head"):
-        import_own(small("pi3", "flow-tracking"), source)
-    report = import_own(small("pi3", "flow-tracking"), source, may_lack=("flow-head",))
-    assert report.kept == ("flow-head",)
-
-
-def test_own_weights_of_the_pretrain_stage(small, scrambled):
-    tracking = small("pi3", "flow-tracking")
-    state = {
-        **{k: v for k, v in small("pi3").state_dict().items() if k.startswith("model.")},
-        **{f"heads.flow-factored.{k}": v for k, v in small("pi3").formulation.state_dict().items()},
-        **{f"heads.flow-tracking.{k}": v for k, v in tracking.formulation.state_dict().items()},
-        "match.weight": torch.zeros(2, 16),
-    }
-    state = scrambled(state)
-    model = small("pi3")
-    report = import_own(model, state)
-    count = len(tracking.formulation.state_dict())
-    assert report.left_out == {"heads.flow-tracking": count, "match": 1}
-    head = model.formulation.state_dict()
-    assert all(torch.equal(head[k], state[f"heads.flow-factored.{k}"]) for k in head)
-    assert not import_own(small("pi3", "3d-sup"), state).kept
