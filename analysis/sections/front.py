@@ -13,6 +13,7 @@ from analysis.document import Block, Bullets, Picture, Text
 from analysis.metrics import metric, number, unit_of_difference
 from analysis.power import detectable, seeds_needed
 from analysis.records import Records
+from analysis.scaling import ScalingCurve
 from analysis.statistics import LEVEL, drop_empty
 from analysis.summary import Summary
 from analysis.verdict_words import comparison_text, percent, sentence, smallest_text
@@ -23,20 +24,27 @@ MAIN_CARDS = 2  # questions answered at full length; the others in a line each
 
 
 def front_blocks(
-    records: Records, summary: Summary, answers: Sequence[Verdict], figure: Picture | None
+    records: Records,
+    summary: Summary,
+    answers: Sequence[Verdict],
+    curves: Sequence[ScalingCurve],
+    figure: Picture | None,
 ) -> tuple[Block, ...]:
     """Verdicts first, then the figure that shows them, then what limits them."""
     cards = tuple(card(answer) for answer in answers[:MAIN_CARDS])
     others = tuple(brief(answer) for answer in answers[MAIN_CARDS:])
-    keep = [line for line in (
-        next_study(answers), chance_sentence(records, summary), starting_point(records, summary)
-    ) if line]  # fmt: skip
+    keep = [
+        worth_sentence(records, curves),
+        next_study(answers),
+        chance_sentence(records, summary),
+        starting_point(records, summary),
+    ]
     return (
         *((Text(f"**Question.** {records.plan.question}"),) if records.plan.question else ()),
         *cards,
         *others,
         *((figure,) if figure is not None else ()),
-        Bullets(tuple(keep)),
+        Bullets(tuple(line for line in keep if line)),
     )
 
 
@@ -83,6 +91,25 @@ def outcome(answer: Verdict) -> str:
     """The verdict, or `unfinished` while runs of the compared arms are missing."""
     waiting = any(f.contrast.finished < f.contrast.runs for f in answer.pairs)
     return "unfinished" if waiting else answer.verdict
+
+
+def worth_sentence(records: Records, curves: Sequence[ScalingCurve]) -> str | None:
+    """What a label is worth by the headline's last metric; None without a yardstick for it."""
+    asked = records.plan.headline
+    place = (asked.benchmark, asked.metrics[-1])
+    curve = next((c for c in curves if (c.benchmark, c.metric) == place and c.worth), None)
+    if curve is None:
+        return None
+    mark, worth = next(iter(curve.worth.items()))
+    where = f"By {metric(curve.metric).label} on the {curve.benchmark} scenes"
+    if worth.clips is None:
+        return f"{where} no number of unlabelled clips up to {worth.largest:g} reaches {mark}."
+    text = f"{where} {worth.clips:.0f} unlabelled clips are as good as {mark}: {worth.worth:.3g}"
+    if worth.interval is not None:
+        low, high = worth.interval
+        end = "or more" if high is None else f"{high:.3g}"
+        text += f" [{low:.3g}, {end}]"
+    return f"{text} for each labelled clip that it has more."
 
 
 def next_study(answers: Sequence[Verdict]) -> str | None:

@@ -1,0 +1,182 @@
+"""Rewrite the results in a README from the records of the sweeps.
+
+usage: python analysis/readme.py [output_dir=outputs] [readme=README.md] [figures=docs/figures]
+
+Replaces what stands between `<!-- results:begin -->` and `<!-- results:end -->` with the answers,
+the table of differences and the figure of every sweep planned under output_dir, and writes the
+figures as FIGURES/<sweep>.png. Nothing else in the README is touched. An unfinished sweep is left
+out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    # Python puts this file's folder first, where statistics.py would hide the standard module.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if {"-h", "--help"} & set(sys.argv[1:]):  # answered before the imports that take seconds
+        print(__doc__.strip())
+        sys.exit(0)
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis import tables
+from analysis.answer import starting_point
+from analysis.arguments import parse_arguments
+from analysis.chance import chance_sentence
+from analysis.gallery import FOREST, sketches
+from analysis.markup import Table, to_markdown
+from analysis.metrics import heading
+from analysis.plan import INITIALISATION
+from analysis.records import Records, load_records, run_directory
+from analysis.report import all_curves
+from analysis.scaling import ScalingCurve
+from analysis.sections.front import next_study, worth_sentence
+from analysis.style import png_bytes
+from analysis.summary import CHANCE, Summary, excludes_zero, summarise
+from analysis.tables import difference_cell, score_cell
+from analysis.verdict_words import measured, sentence
+from analysis.verdicts import Verdict, answer_questions
+from flow3r.errors import ConfigError, DataError
+from flow3r.files import read_json, write_atomically, write_text
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+SHIPPED = ("formulations", "scaling", "backbones", "teachers")  # in this order, then the others
+SETTINGS = {"output_dir": "outputs", "readme": "README.md", "figures": "docs/figures"}
+
+
+def rewrite(readme: Path, output_dir: Path, figures: Path) -> list[str]:
+    """Replace the block and write the figures; returns the sweeps in it.
+
+    DataError where the README has no such block, or no sweep is finished.
+    """
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"{readme}: {BEGIN} ... {END} is missing")
+    parts, used, rows = [], [], []
+    for sweep in sweeps_of(output_dir):
+        records = load_records(output_dir, sweep)
+        if not records.complete:
+            print(f"{sweep}: unfinished, left out", file=sys.stderr)
+            continue
+        parts.append(section(records, figures, readme.parent))
+        rows.append(_origin(records))
+        used.append(sweep)
+    if not used:
+        raise DataError(f"no sweep under {output_dir} is finished")
+    header = ("command", "last run finished", "commit of the runs", "device", "runs", "run time")
+    parts.append(to_markdown(Table("", header, tuple(rows))).strip())
+    block = "\n\n".join(parts)
+    write_text(readme, f"{before}{BEGIN}\n{block}\n{END}{after}")
+    return used
+
+
+def sweeps_of(output_dir: Path) -> list[str]:
+    """The planned sweeps, the shipped ones first."""
+    found = {path.parent.name for path in output_dir.glob("reports/*/plan.json")}
+    return [name for name in SHIPPED if name in found] + sorted(found - set(SHIPPED))
+
+
+def section(records: Records, figures: Path, root: Path) -> str:
+    """A sweep's answers, figure and table as Markdown."""
+    summary, answers = summarise(records), answer_questions(records)
+    curves = all_curves(records, summary)
+    image = figures / f"{records.plan.sweep}.png"
+    caption = _write_figure(records, summary, curves, image)
+    first, *others = answers
+    address = image.resolve().relative_to(root.resolve()).as_posix()
+    notes = [chance_sentence(records, summary), starting_point(records, summary)]
+    notes += [worth_sentence(records, curves), next_study(answers)]
+    parts = [
+        f"**{first.question.question} {sentence(first)}**",
+        "\n".join(f"- {_short(answer)}" for answer in others),
+        f"![{caption}]({address})",
+        to_markdown(headline_table(records, summary)).strip(),
+        "\n".join(f"- {note}" for note in notes if note),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def headline_table(records: Records, summary: Summary) -> Table:
+    """Scores of the baselines, paired differences of the other arms, on the headline's scenes."""
+    benchmark = records.plan.headline.benchmark
+    metrics = tables.shown_metrics(summary, benchmark, FOREST)
+    rows, marked = [], set()
+    for arm in [*tables.trained_then_initial(records), CHANCE]:
+        other = arm if arm == CHANCE else records.plan.baseline_of(arm)
+        scored = other == arm or arm == INITIALISATION  # one model: its difference says little
+        cells = []
+        for name in metrics:
+            if scored:
+                cells.append(score_cell(name, summary.score(arm, benchmark, name)))
+                continue
+            row = summary.difference(arm, other, benchmark, name)
+            if row is not None and excludes_zero(row):
+                marked.add((len(rows), len(cells) + 1))
+            cells.append(difference_cell(name, row))
+        rows.append((arm if scored else f"{arm} − {other}", *cells))
+    header = (f"{benchmark} scenes", *(heading(name) for name in metrics))
+    return Table("", header, tuple(rows), frozenset(marked))
+
+
+def _short(answer: Verdict) -> str:
+    numbers = measured(answer.question, answer.decisive)
+    return f"{answer.question.question} **{answer.verdict.capitalize()}**: {numbers}."
+
+
+def _write_figure(
+    records: Records, summary: Summary, curves: list[ScalingCurve], path: Path
+) -> str:
+    """The sweep's most telling figure; returns its caption."""
+    wanted = "headline" if curves else "differences"
+    known = {sketch.name: sketch for sketch in sketches(records, summary, curves)}
+    figure = known[wanted].draw() if wanted in known else None
+    if figure is None:
+        raise DataError(f"sweep {records.plan.sweep!r} has no figure {wanted!r}")
+    data = png_bytes(figure)
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+    return known[wanted].caption
+
+
+def _origin(records: Records) -> tuple[str, ...]:
+    """Where the numbers come from, a row of the last table."""
+    runs = records.runs.drop_duplicates("run_id")
+    ends = [
+        read_json(run_directory(records.output_dir, run) / "status.json").get("finished")
+        for run in runs["run_id"]
+    ]
+    dates = [str(end)[:10] for end in ends if end]
+    commits = sorted({str(commit)[:7] for commit in runs["git_commit"].dropna()})
+    devices = sorted(set(runs["device"].dropna()))
+    minutes = runs["seconds"].sum() / 60
+    return (
+        f"`python sweeps/run.py sweep={records.plan.sweep}`",
+        max(dates, default="–"),
+        ", ".join(f"`{commit}`" for commit in commits) or "–",
+        ", ".join(devices) or "–",
+        str(len(runs)),
+        f"{minutes:.0f} min",
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command; returns its exit status."""
+    try:
+        settings = {
+            k: Path(v) for k, v in parse_arguments(arguments, SETTINGS, "readme.py").items()
+        }
+        used = rewrite(settings["readme"], settings["output_dir"], settings["figures"])
+    except (ConfigError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{settings['readme']}: {', '.join(used)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
