@@ -82,6 +82,7 @@ def test_at_paper_size_each_backbone_starts_from_its_released_weights(backbone, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # 12 runs, 2 pretraining stages
 def test_the_smoke_sweep_runs_to_its_report(tmp_path):
     command = ["sweeps/run.py", "sweep=backbones", "profile=smoke", f"output_dir={tmp_path}"]
     done = subprocess.run(
