@@ -22,7 +22,8 @@ from sweeps import run
 whole = compose.load_sweep
 def two_arms(name, profile):
     sweep = whole(name, profile)
-    return {{**sweep, "arms": {{a: sweep["arms"][a] for a in ("3d-sup", "flow-factored")}}}}
+    arms = {{a: sweep["arms"][a] for a in ("3d-sup", "flow-factored")}}
+    return {{**sweep, "arms": arms, "questions": []}}
 compose.load_sweep = two_arms
 sys.exit(run.main(sys.argv[1:]))
 """
