@@ -58,10 +58,10 @@ def load(path: Path) -> TrainingState:
 
 
 def restore_rng(state: TrainingState) -> None:
-    """Set torch's global generators to where they were."""
+    """Set torch's global generators to where they were, as far as there are as many GPUs."""
     torch.set_rng_state(state.rng)
     if state.cuda_rng and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(list(state.cuda_rng))
+        torch.cuda.set_rng_state_all(list(state.cuda_rng)[: torch.cuda.device_count()])
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

@@ -33,6 +33,19 @@ def test_an_existing_spec_is_kept(directory):
     assert directory.spec()["spec"] == {"seed": 0}
 
 
+def test_what_remains_is_done_with_the_latest_runtime_settings(directory):
+    RunDirectory.create(directory.path, "run", "abc", {"seed": 1}, {"processes": 2})
+    assert directory.spec() == {
+        **directory.spec(),
+        "spec": {"seed": 0},
+        "runtime": {"processes": 2},
+    }
+    directory.begin()
+    directory.end("done")
+    RunDirectory.create(directory.path, "run", "abc", {"seed": 0}, {"processes": 3})
+    assert directory.spec()["runtime"] == {"processes": 2}  # how it was computed
+
+
 def test_a_missing_spec_and_an_unwritable_folder_are_named(tmp_path):
     with pytest.raises(DataError, match=r"spec\.json is missing"):
         RunDirectory(tmp_path / "nothing").spec()

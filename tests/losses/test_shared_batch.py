@@ -19,8 +19,8 @@ from flow3r.model.outputs import Flow, Geometry
 
 B, N, P, H, W = 4, 3, 6, 8, 10
 CONFIG = LossConfig(translation_direction_weight=0.5)
-SHARES = [[[0, 1], [2, 3]], [[0], [1, 2, 3]], [[0, 2, 3], [], [1]]]
-"""Which clips each process has."""
+SHARES = [[[0, 1], [2, 3]], [[0, 2, 3], [], [1]], [[0], [1], [2], [3]]]
+"""Which clips each process has. One each is the slow reference: a loop over the clips."""
 
 
 def _poses(generator: torch.Generator) -> Tensor:

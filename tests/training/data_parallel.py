@@ -24,6 +24,7 @@ from flow3r.formulations.registry import FormulationConfig
 from flow3r.geometry.rotation import rotation_from_nine
 from flow3r.geometry.se3 import make_transform
 from flow3r.losses.total import LossConfig
+from flow3r.model.blocks import set_checkpointing
 from flow3r.model.config import (
     PRESETS,
     DecoderConfig,
@@ -69,6 +70,7 @@ class Case:
     loss: LossConfig = LOSS
     stop_after: int | None = None
     model: ModelConfig = MODEL
+    checkpointing: bool = False
 
 
 FORMULATIONS = ("3d-sup", "flow-projective", "flow-tracking", "flow-factored")
@@ -86,6 +88,8 @@ CASES = {
     "two passes, fsdp": Case(batch=TWO_PASSES, strategy="fsdp"),
     "unreached, fsdp": Case(loss=UNREACHED, strategy="fsdp"),
     "stopped, fsdp": Case(strategy="fsdp", stop_after=3),
+    "checkpointing": Case(checkpointing=True),
+    "checkpointing, fsdp": Case(checkpointing=True, strategy="fsdp"),
     "vggt": Case(model=PRESETS["vggt-smoke"]()),
     "vggt, fsdp": Case(model=PRESETS["vggt-smoke"](), strategy="fsdp"),
 }
@@ -142,6 +146,7 @@ class Runner:
             validate_every=2,
         )
         model = build_model(case.model, FormulationConfig(case.formulation), 0)
+        set_checkpointing(model, case.checkpointing)
         trainer = Trainer(
             RunObjective(model, case.loss, "float32", group.total),
             self._loader(case, group),

@@ -26,6 +26,8 @@ SLOW = (
     "two passes, fsdp",
     "unreached, fsdp",
     "stopped, fsdp",
+    "checkpointing",
+    "checkpointing, fsdp",
     "vggt",
     "vggt, fsdp",
 )
