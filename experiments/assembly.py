@@ -70,18 +70,20 @@ def initial_weights(
     A file may lack a flow head, and pi3's the confidence branch: these start as drawn.
     """
     initialisation = parsed.initialisation
-    build = partial(build_with_weights, parsed.model, parsed.formulation, parsed.seed)
     if initialisation.kind == "random":
         return build_model(parsed.model, parsed.formulation, parsed.seed), None
+    path = Path(initialisation.weights)
     if initialisation.kind == "pretrain":
-        weights = read_weights(output_dir / "stages" / pretrain_stage(spec).id / WEIGHTS)
-        return build(lambda model: import_own(model, weights, may_lack=("flow-head",)))
-    weights = read_weights(Path(initialisation.weights))
-    if initialisation.kind == "weights":
-        return build(lambda model: import_own(model, weights, may_lack=("flow-head",)))
+        path = output_dir / "stages" / pretrain_stage(spec).id / WEIGHTS
+    weights = read_weights(path)
+    build = partial(
+        build_with_weights, parsed.model, parsed.formulation, parsed.seed, where=str(path)
+    )
+    if initialisation.kind in ("pretrain", "weights"):
+        return build(transfer=lambda model: import_own(model, weights, may_lack=("flow-head",)))
     if initialisation.kind == "dinov2":
-        return build(lambda model: import_dinov2(model.model, weights))
-    return build(lambda model: import_released(model, weights, may_lack=tuple(PARTS)))
+        return build(transfer=lambda model: import_dinov2(model.model, weights))
+    return build(transfer=lambda model: import_released(model, weights, may_lack=tuple(PARTS)))
 
 
 def choose_device(name: str) -> torch.device:

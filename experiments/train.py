@@ -30,6 +30,7 @@ Several processes, with one GPU each where there are GPUs, share every batch:
   runtime.parallel=ddp|fsdp     copies of the model, or parts of it (for a model too large for one)
 
   profile=smoke|laptop|gpu      formulation=3d-sup|flow-projective|flow-tracking|flow-factored
+  model.init=FILE                start from released weights, a DINOv2 encoder, or a run of ours
 
 Exit codes: 0 done, 1 failed (the reason is in status.json), 2 bad arguments, 75 interrupted after
 a checkpoint.

@@ -61,6 +61,7 @@ def score_weights(weights: Path, overrides: list[str]) -> Scored:
         parsed.formulation,
         parsed.seed,
         lambda built: import_released(built, state_dict, may_lack=("confidence",)),
+        f"weights={weights}",
     )
     print(report, flush=True)
     output_dir = composed.output_dir.resolve()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def load(
     model: str | ModelConfig | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    may_lack: Sequence[str] = (),
     **options: Any,
 ) -> Flow3r:
     """A model in eval mode with the weights at `path`, one of
@@ -49,7 +50,8 @@ def load(
       which has no weights of its own.
 
     `options` are the formulation's. With a `dtype` of half precision, forward runs under autocast
-    (heads in float32) and the backbone's linear layers are stored in it. On a CPU the weights stay
+    (heads in float32) and the backbone's linear layers are stored in it. `may_lack` is that of
+    `import_released`: early pi3 weights lack the confidence branch. On a CPU the weights stay
     mapped from the file: do not overwrite it in place. Raises ConfigError or DataError.
     """
     require_choice("dtype", dtype, DTYPES)
@@ -61,7 +63,7 @@ def load(
     if run is not None:
         loaded, report = _load_run(run, path, formulation, model, options)
     else:
-        loaded, report = load_file(read_weights(path), path, formulation, model, options)
+        loaded, report = _load_file(path, formulation, model, may_lack, options)
     _log.info("%s: %s", path, report)
     _store_backbone_in(loaded, dtype)
     return loaded.to(device).eval()
@@ -75,14 +77,14 @@ def find_run(path: Path) -> Path | None:
     return None
 
 
-def load_file(
-    state_dict: Mapping[str, Tensor],
+def _load_file(
     path: Path,
     formulation: str | None,
     model: str | ModelConfig | None,
+    may_lack: Sequence[str],
     options: dict[str, Any],
 ) -> tuple[Flow3r, ImportReport]:
-    """The model of a released file, strictly, and what was done; `path` is for messages."""
+    state_dict = read_weights(path)
     layout = recognise(state_dict, str(path))
     if layout in OWN:
         raise DataError(f"{path} is of a run of ours, but there is no spec.json beside it")
@@ -94,7 +96,11 @@ def load_file(
         formulation = default_formulation(state_dict)
     chosen = formulation_config(model, formulation, options)
     return build_with_weights(
-        model_config(model), chosen, 0, lambda built: import_released(built, state_dict)
+        model_config(model),
+        chosen,
+        0,
+        lambda built: import_released(built, state_dict, may_lack),
+        str(path),
     )
 
 
@@ -120,7 +126,9 @@ def _load_run(
     config = from_mapping(ModelConfig, spec["model"], "model")
     chosen = _formulation_of(content["kind"], spec, formulation, options)
     state_dict = read_weights(weights)
-    return build_with_weights(config, chosen, 0, lambda built: import_own(built, state_dict))
+    return build_with_weights(
+        config, chosen, 0, lambda built: import_own(built, state_dict), str(weights)
+    )
 
 
 def _formulation_of(

@@ -7,6 +7,7 @@ from itertools import chain
 
 import torch
 
+from flow3r.errors import DataError
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.formulations.registry import FormulationConfig
 from flow3r.model.config import ModelConfig
@@ -18,12 +19,26 @@ def build_with_weights(
     formulation: FormulationConfig,
     seed: int,
     transfer: Callable[[Flow3r], ImportReport],
+    where: str,
 ) -> tuple[Flow3r, ImportReport]:
     """Build a model and let `transfer` set its weights.
 
     The model is first built on the meta device, without memory and without drawing initial weights,
-    and takes over the file's tensors. Only if the file lacks a part are initial weights drawn.
+    and takes over the file's tensors. Only if the file lacks a part are initial weights drawn. A
+    DataError of `transfer` gets the prefix `where`.
     """
+    try:
+        return _build(config, formulation, seed, transfer)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _build(
+    config: ModelConfig,
+    formulation: FormulationConfig,
+    seed: int,
+    transfer: Callable[[Flow3r], ImportReport],
+) -> tuple[Flow3r, ImportReport]:
     with torch.device("meta"):
         model = build_model(config, formulation, seed)
     report = transfer(model)

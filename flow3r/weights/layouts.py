@@ -16,12 +16,12 @@ OUR_FORMULATION = "formulation."
 OUR_FLOW_HEAD = OUR_FORMULATION + "head."
 
 MARKS = {
-    "vggt": ("aggregator.camera_token",),
-    "flow3r": ("point_decoder.projects.weight", "flow_head.mlp.0.weight"),
-    "pi3": ("point_decoder.projects.weight",),
-    "dinov2": ("patch_embed.proj.weight", "pos_embed"),
+    "vggt": ("aggregator.",),
+    "flow3r": ("point_decoder.", FLOW_HEAD),
+    "pi3": ("point_decoder.",),
+    "dinov2": ("patch_embed.", "pos_embed"),
 }
-"""Tensors that tell a released layout, from the most special to the least."""
+"""Beginnings of names that tell a released layout, from the most special one to the least."""
 OWN = {"run": OUR_FORMULATION, "pretrain": "heads."}
 """Our own files: beside `model.` the formulation of a run, or the heads of the pretrain stage."""
 
@@ -37,16 +37,19 @@ def recognise(names: Collection[str], where: str = "these weights") -> str:
     Raises DataError that says what was found for an unknown one.
     """
     for layout, marks in MARKS.items():
-        if all(mark in names for mark in marks):
+        if all(_begins(names, mark) for mark in marks):
             return layout
-    if any(name.startswith(OUR_MODEL) for name in names):
-        pretrained = any(name.startswith(OWN["pretrain"]) for name in names)
-        return "pretrain" if pretrained else "run"
+    if _begins(names, OUR_MODEL):
+        return "pretrain" if _begins(names, OWN["pretrain"]) else "run"
     first = ", ".join(sorted(names)[:3])
     raise DataError(
         f"{where}: unknown layout, {len(names)} tensors such as {first}; known are released "
         f"{list(MARKS)} and this repository's own"
     )
+
+
+def _begins(names: Collection[str], mark: str) -> bool:
+    return any(name.startswith(mark) for name in names)
 
 
 def architecture_of(layout: str) -> str:

@@ -23,7 +23,7 @@ class ImportReport:
     left_out: dict[str, int]
     """Part of the file that the model has no use for -> number of tensors."""
     kept: tuple[str, ...]
-    """Parts of the model, out of `PARTS`, that the file lacks: they are as they were before."""
+    """Parts of the model that the file lacks: they are as they were before."""
 
     def __str__(self) -> str:
         text = f"Imported {self.tensors} tensors with {self.elements:,} numbers ({self.layout})"
@@ -46,7 +46,7 @@ def check_fit(
     module: nn.Module,
     wanted: Mapping[str, str],
 ) -> None:
-    """Raise DataError unless what is offered is what is wanted (released name -> our name)."""
+    """Raise DataError unless what is offered is wanted (name there -> name in the module)."""
     ours = module.state_dict()
     both = sorted(set(wanted) & set(offered))
     problems = {
@@ -78,6 +78,11 @@ def set_weights(
     unused: Mapping[str, list[str]],
     kept: tuple[str, ...],
 ) -> ImportReport:
+    """Set the tensors `wanted` (name in the state dict -> name in the module), which must fit.
+
+    Those on the meta device are replaced, the others overwritten in place. `layout`, `unused` and
+    `kept` are for the report.
+    """
     ours = module.state_dict()
     conversions: dict[str, None] = {}
     for name, our_name in wanted.items():
