@@ -294,3 +294,15 @@ def test_coverage_over_many_designs(seeds, scenes):
             rng = np.random.default_rng([seeds, scenes, int(10 * rest), int(10 * seed)])
             drawn = [covers(studies(shares, (500, seeds, scenes), rng)) for _ in range(8)]
             assert low <= np.mean(drawn) <= high, shares
+
+
+def test_equal_means_of_stepped_scores_are_no_certainty():
+    """Three seeds lose one scene of 128 each, never the same: no reason to call it a loss."""
+    values = np.zeros((3, 128))
+    values[[0, 1, 2], [5, 50, 100]] = -100.0
+    found = estimate(values)
+    assert found.mean == pytest.approx(-100 / 128)
+    residual = (values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()) ** 2
+    floor = np.sqrt(residual.sum() / (2 * 127) / values.size)
+    assert found.half_width >= floor * (1 - 1e-12) > 0.3
+    assert found.p_value > 0
