@@ -64,6 +64,21 @@ def test_same_run_under_two_arms(store, tmp_path, run_id):
     records = load_records(tmp_path, "formulations")
     values, _, _ = score_matrices(records, ["a-a", "3d-sup"], "static", "rra_15")
     np.testing.assert_array_equal(values[0], values[1])
+    rows = records.scores.groupby("arm", observed=True).size()
+    assert rows["a-a"] == rows["3d-sup"] == 2 * 2 * 3 * 5  # seeds, benchmarks, scenes, metrics
+
+
+def test_covariates_of_the_scenes(store, tmp_path, run_id):
+    store(seeds=(0,), scenes=2).write(tmp_path)
+    path = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "evaluation.json"
+    evaluation = read_json(path)
+    for row, value in zip(evaluation["benchmarks"]["dynamic"]["scenes"], (0.25, None)):
+        row["covariates"] = {"moving_share": value}
+    write_json(path, evaluation)
+    found = load_records(tmp_path, "formulations").covariates
+    assert list(found["scene"]) == ["dynamic/000000", "dynamic/000001"]
+    assert found["value"].iloc[0] == 0.25
+    assert np.isnan(found["value"].iloc[1])
 
 
 def test_missing_plan_names_the_known_ones(store, tmp_path):
