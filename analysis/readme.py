@@ -34,11 +34,11 @@ from analysis.plan import INITIALISATION
 from analysis.records import Records, load_records, run_directory
 from analysis.report import all_curves
 from analysis.scaling import ScalingCurve
-from analysis.sections.front import next_study, worth_sentence
+from analysis.sections.front import brief, next_study, worth_sentence
 from analysis.style import png_bytes
 from analysis.summary import CHANCE, Summary, excludes_zero, summarise
 from analysis.tables import difference_cell, score_cell
-from analysis.verdict_words import measured, sentence
+from analysis.verdict_words import sentence
 from analysis.verdicts import Verdict, answer_questions
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_atomically, write_text
@@ -69,7 +69,14 @@ def rewrite(readme: Path, output_dir: Path, figures: Path) -> list[str]:
         used.append(sweep)
     if not used:
         raise DataError(f"no sweep under {output_dir} is finished")
-    header = ("command", "last run finished", "commit of the runs", "device", "runs", "run time")
+    header = (
+        "command",
+        "last run finished",
+        "commit of the runs",
+        "device",
+        "runs",
+        "all runs together",
+    )
     parts.append(to_markdown(Table("", header, tuple(rows))).strip())
     block = "\n\n".join(parts)
     write_text(readme, f"{before}{BEGIN}\n{block}\n{END}{after}")
@@ -92,10 +99,13 @@ def section(records: Records, figures: Path, root: Path) -> str:
     address = image.resolve().relative_to(root.resolve()).as_posix()
     notes = [chance_sentence(records, summary), starting_point(records, summary)]
     notes += [worth_sentence(records, curves), next_study(answers)]
+    plan = records.plan
     parts = [
+        f"`sweep={plan.sweep}`: {plan.question}",
         f"**{first.question.question} {sentence(first)}**",
         "\n".join(f"- {_short(answer)}" for answer in others),
-        f"![{caption}]({address})",
+        f"![The main figure of the sweep {plan.sweep}]({address})",
+        f"*{caption}*",
         to_markdown(headline_table(records, summary)).strip(),
         "\n".join(f"- {note}" for note in notes if note),
     ]
@@ -125,8 +135,8 @@ def headline_table(records: Records, summary: Summary) -> Table:
 
 
 def _short(answer: Verdict) -> str:
-    numbers = measured(answer.question, answer.decisive)
-    return f"{answer.question.question} **{answer.verdict.capitalize()}**: {numbers}."
+    said = brief(answer)
+    return f"{said.question} **{said.outcome.capitalize()}.** {said.sentence}."
 
 
 def _write_figure(

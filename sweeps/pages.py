@@ -91,7 +91,7 @@ def study_note(report: Path) -> str:
     parts = [_opening(report / "report.md")]
     for path in _tables(report / "tables"):
         parts.append(f"### {path.stem.replace('-', ': ')}\n\n{path.read_text('utf-8').strip()}")
-    ending = "The whole report: artifacts, report.md."
+    ending = "The whole report: artifacts, report.html (one page) or report.md."
     note = parts[0][:_NOTE_LENGTH]
     for part in parts[1:]:
         if len(note) + len(part) + len(ending) + 4 > _NOTE_LENGTH:
@@ -101,11 +101,11 @@ def study_note(report: Path) -> str:
 
 
 def _opening(path: Path) -> str:
-    """The answer and the question: the report up to its first list or second-level heading."""
+    """The questions and their answers: the report up to its first figure, list or section."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     paragraphs = []
     for paragraph in text.split("\n\n"):
-        if paragraph.startswith(("- ", "## ")):
+        if paragraph.startswith(("- ", "## ", "![")):
             break
         if not paragraph.startswith("# "):
             paragraphs.append(paragraph.strip())

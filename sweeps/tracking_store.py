@@ -98,7 +98,10 @@ class SweepProjection:
         self._client.set_tag(run.info.run_id, "mlflow.note.content", pages.study_note(folder))
         results = folder / "results.json"
         moment = round(results.stat().st_mtime * 1000)
-        found = pages.study_metrics(self._plan(), read_json(results))
+        content = read_json(results)
+        complete = str(bool(content.get("complete"))).lower()  # false: a look on the way
+        self._client.set_tag(run.info.run_id, "complete", complete)
+        found = pages.study_metrics(self._plan(), content)
         metrics = [Metric(name, value, moment, step) for name, value, step in found]
         for i in range(0, len(metrics), 1000):
             self._client.log_batch(run.info.run_id, metrics=metrics[i : i + 1000])

@@ -181,13 +181,18 @@ def test_the_report_becomes_a_study_run(output_dir):
     projection.sync_study()  # not written yet: nothing to show
     cell = {"arm": "3d-sup++", "benchmark": "dynamic", "metric": "rra_15", "mean": 60.0}
     write_json(folder / "results.json", {"arms": [cell, {**cell, "metric": "ate", "mean": None}]})
-    (folder / "report.md").write_text("# Report\n\n**The answer.**\n\n- more")
+    (folder / "report.md").write_text("# Report\n\n**The answer.**\n\n![figure](a.png)\n\n- more")
+    (folder / "report.html").write_text("<!DOCTYPE html>")
     projection.sync_study()
     SweepProjection(output_dir, "tiny").sync_study()
     shown = contents(output_dir)
     assert shown["runs"] == [("study: tiny", "FINISHED")]
     assert shown["metrics"] == []  # a bar per arm would stand in front of the curves
-    assert shown["tags"]["mlflow.note.content"].startswith("**The answer.**")
+    assert shown["tags"]["mlflow.note.content"].startswith("**The answer.**\n\nThe whole report")
+    client = MlflowClient(default_uri(output_dir))
+    (run,) = client.search_runs([projection.experiment], "tags.study = 'true'")
+    assert "report.html" in [file.path for file in client.list_artifacts(run.info.run_id)]
+    assert run.data.tags["complete"] == "false"
 
 
 def test_an_experiment_brings_its_views_and_keeps_the_words_of_people(output_dir):
