@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import compose, identity, stages
-from flow3r.errors import ConfigError
+from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 from sweeps import states
 from sweeps.console import PlainConsole, make_console
@@ -208,6 +208,8 @@ def _close(
             warnings.append(f"warning: the headline's arms are not drawn side by side: {missing}")
         try:
             words = _report(options.output_dir, plan.sweep)
+        except (ConfigError, DataError) as error:  # the records cannot be compared as they are
+            words, reported = [f"no report: {error}"], False
         except Exception:  # the runs are safe; say what remains to be done instead of hiding them
             traceback.print_exc()
             again = f"sweep={plan.sweep} output_dir={options.output_dir}"
