@@ -108,9 +108,7 @@ def sketches(records: Records, summary: Summary, curves: list[ScalingCurve]) -> 
         "shows, in groups of equal size: scores above, paired differences to "
         f"{_baseline(records)} below (95 % interval for {asked.arm}).",
         partial(figures.conditions_figure, records, asked.benchmark, asked.metrics[-1]),
-        absent="Error against motion and covisibility is not shown: the evaluations hold no "
-        "covariates of the scenes. `python experiments/evaluate.py run=DIRECTORY` adds them to a "
-        "run that kept its predictions.",
+        absent=_no_conditions(records),
     )
     yield from _learning(records)
 
@@ -119,6 +117,17 @@ def _baseline(records: Records) -> str:
     """The baseline's name, or that every arm has its own."""
     names = {records.plan.baseline_of(arm.name) for arm in records.plan.arms}
     return names.pop() if len(names) == 1 else "each arm's baseline"
+
+
+def _no_conditions(records: Records) -> str:
+    """Why there is no figure of error against motion and covisibility."""
+    missing = "Error against motion and covisibility is not shown: "
+    if records.covariates.empty:
+        return (
+            f"{missing}the evaluations hold no covariates of the scenes. `python "
+            "experiments/evaluate.py run=DIRECTORY` adds them to a run that kept its predictions."
+        )
+    return f"{missing}there are too few scenes to group them."
 
 
 def _scenes(records: Records, summary: Summary) -> Iterator[Sketch]:

@@ -150,7 +150,6 @@ def _conditions(records: Records) -> list[str]:
         "a separate source domain on top, the same in every arm.",
         _budget("optimiser steps", trained, "step"),
         _budget("clips per step", trained, "clips_per_step"),
-        *(f"Mixed on request: {sentence}." for sentence in records.mixed),
     ]
 
 

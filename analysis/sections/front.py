@@ -35,7 +35,12 @@ def front_blocks(
     """Verdicts first, then the figure that shows them, then what limits them."""
     cards = tuple(card(answer) for answer in answers[:MAIN_CARDS])
     others = tuple(brief(answer) for answer in answers[MAIN_CARDS:])
+    after = records.plan.asked_after
     keep = [
+        f"**The questions were stated when {after} runs were already finished.**"
+        if after
+        else None,
+        *(f"**Mixed on request:** {mixture}." for mixture in records.mixed),
         worth_sentence(records, curves),
         next_study(answers),
         chance_sentence(records, summary),

@@ -69,9 +69,6 @@ def _method(records: Records, summary: Summary) -> list[str]:
         "**Looking early.** Nothing is claimed before every planned run of the compared arms is "
         "finished; intervals of an unfinished comparison are widened (O'Brien-Fleming).",
     ]
-    asked = records.plan.asked_after
-    if asked:
-        lines.append(f"**The questions were stated when {asked} runs were already finished.**")
     finished = records.runs[records.runs["finished"]]
     seeds = finished.groupby("arm", sort=False)["seed"].nunique()
     if (seeds == 1).any():

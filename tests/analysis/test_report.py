@@ -295,6 +295,20 @@ def test_all_equal_is_undecided(store, tmp_path, no_figures):
     assert said.startswith("Undecided")
 
 
+def test_mixed_code_is_refused_and_said_where_it_is_allowed(store, tmp_path, run_id, no_figures):
+    store(scenes=4, seeds=(0, 1)).write(tmp_path)
+    path = tmp_path / "runs" / run_id("formulations", "3d-sup", 0) / "provenance.json"
+    write_json(path, {**read_json(path), "git_commit": "fff0000", "initial_weights": "aa"})
+    other = tmp_path / "runs" / run_id("formulations", "flow-factored", 0) / "provenance.json"
+    write_json(other, {**read_json(other), "initial_weights": "bb"})
+    with pytest.raises(DataError, match="allow_mixed=true"):
+        write_report(tmp_path, "formulations")
+    text = text_of(write_report(tmp_path, "formulations", allow_mixed=True))
+    assert "- **Mixed on request:** code: 11 runs of commit abc1234, 1 run" in text
+    assert "| code | **differs** | abc1234, fff0000 |" in text
+    assert "per seed | **differs** | seeds 0 |" in text
+
+
 def test_unequal_budget_is_said(store, tmp_path, run_id, no_figures):
     store(scenes=4, seeds=(0, 1)).write(tmp_path)
     state(tmp_path, run_id("formulations", "flow-factored", 0), step=900)
