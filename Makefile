@@ -1,5 +1,6 @@
 # make study   a fresh machine: environment, then the default study
 # make test    a fresh machine: environment, then the fast tests
+# make example a fresh machine: environment, then the report of recorded runs
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ TORCH_VERSION := $(shell sed -n 's/^torch==//p' requirements.lock)
 TORCH_INDEX := $(shell nvidia-smi -L >/dev/null 2>&1 || \
 	echo "--retries 1 --extra-index-url https://download.pytorch.org/whl/cpu")
 
-.PHONY: study scaling test test-all lint lock
+.PHONY: study scaling example test test-all lint lock
 .DELETE_ON_ERROR:
 
 study: $(VENV)/ready
@@ -20,6 +21,11 @@ study: $(VENV)/ready
 
 scaling: $(VENV)/ready
 	$(RUN) sweeps/run.py sweep=scaling
+
+example: $(VENV)/ready
+	test -d outputs/example || $(RUN) analysis/example.py to=outputs/example
+	$(RUN) analysis/report.py sweep=formulations output_dir=outputs/example
+	$(RUN) analysis/report.py sweep=scaling output_dir=outputs/example
 
 test: $(VENV)/ready
 	$(RUN) -m pytest -n auto

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
+import flow3r
 import flow3r.formulations as formulations
 from experiments.compose import CONFIGS, choices, load_sweep
 from flow3r.evaluation.names import METRICS
@@ -27,10 +29,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"`([\w/.-]+)`:\n\n```(?:python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OWN_NAMES = {
-    "experiments/evaluate.py": {"run", "predict", "device"},
+    "experiments/evaluate.py": {"run", "predict", "device", "weights", "profile", "size.pixels"},
     "experiments/draw.py": {"run"},
     "experiments/contact_sheet.py": {"output", "width", "seed"},
+    "experiments/reconstruct.py": {"input", "weights", "output_dir", "frames", "formats"},
     "analysis/report.py": {"sweep", "output_dir"},
+    "analysis/trace.py": {"sweep", "arm", "benchmark", "metric", "baseline", "question"},
+    "analysis/example.py": {"to"},
+    "analysis/calibration.py": {"records"},
     "sweeps/track.py": {"output_dir", "sweep", "tracking_uri"},
 }
 
@@ -92,7 +98,10 @@ def test_scripts_and_their_arguments_exist():
 def test_links_images_and_paths_exist():
     links = re.findall(r"\]\(([^)]+)\)", README)
     for link in links:
-        assert link.startswith("https://") or (ROOT / link).exists(), link
+        if link.startswith("#"):
+            assert f"# {link[1:].replace('-', ' ')}\n" in README.lower(), link
+        else:
+            assert link.startswith("https://") or (ROOT / link).exists(), link
     examples = {path for path, _ in EXAMPLE.findall(README)}
     tops = ("flow3r/", "experiments/", "sweeps/", "analysis/", "tests/", "docs/")
     for name in names_in(README):
@@ -164,6 +173,8 @@ def extended(tmp_path_factory) -> Path:
         (copy / path).write_text(content, encoding="utf-8")
     (copy / "videos").mkdir()
     (copy / "videos" / "a.mp4").write_bytes(b"looked at, not decoded, while composing")
+    model = flow3r.create_model("pi3-smoke", formulation="3d-sup")
+    save_file(flow3r.export_released(model), copy / "flow3r.safetensors")
     return copy
 
 
