@@ -110,9 +110,10 @@ def all_curves(records: Records, summary: Summary) -> list[ScalingCurve]:
     if records.plan.scaling_prefix is None or not curve_arms(records):
         return []
     asked = records.plan.headline
-    places = [(asked.benchmark, name) for name in asked.metrics]
-    places += [(benchmark, name) for benchmark in records.benchmarks() for name in CURVES]
-    curves = [scaling_curve(records, summary, *place) for place in dict.fromkeys(places)]
+    benchmarks = dict.fromkeys((asked.benchmark, *records.benchmarks()))
+    names = dict.fromkeys((*asked.metrics, *CURVES))
+    places = [(benchmark, name) for benchmark in benchmarks for name in names]
+    curves = [scaling_curve(records, summary, *place) for place in places]
     return [curve for curve in curves if len(curve.points)]
 
 

@@ -96,8 +96,12 @@ def _table_block(block: TableBlock, level: int) -> str:
 
 def _table(table: Table) -> str:
     """The table in a box of its own, which scrolls where the page is narrower."""
-    head = "".join(f'<th scope="col">{inline(cell)}</th>' for cell in table.header)
-    rows = "".join(_row(table, i) for i in range(len(table.rows)))
+    prose = _prose_columns(table)
+    head = "".join(
+        f'<th scope="col"{" class=prose" if j in prose else ""}>{inline(cell)}</th>'
+        for j, cell in enumerate(table.header)
+    )
+    rows = "".join(_row(table, i, prose) for i in range(len(table.rows)))
     label = escape(table.title or "table", quote=True)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table><thead><tr>'
@@ -105,17 +109,20 @@ def _table(table: Table) -> str:
     )
 
 
-def _row(table: Table, index: int) -> str:
+def _prose_columns(table: Table) -> set[int]:
+    """The columns with a sentence in them, which are broken into lines and set to the left."""
+    rows = [row for i, row in enumerate(table.rows) if i not in table.headings]
+    return {j for row in rows for j, cell in enumerate(row) if len(cell) > PROSE_CELL}
+
+
+def _row(table: Table, index: int, prose: set[int]) -> str:
     first, *rest = table.rows[index]
     if index in table.headings:
         return f'<tr class="heading"><th colspan="{len(table.header)}">{escape(first)}</th></tr>'
-    cells = [f'<th scope="row"{_prose(first)}>{_cell(table, index, 0)}</th>']
-    cells += [f"<td{_prose(cell)}>{_cell(table, index, j)}</td>" for j, cell in enumerate(rest, 1)]
+    kinds = [' class="prose"' if j in prose else "" for j in range(len(rest) + 1)]
+    cells = [f'<th scope="row"{kinds[0]}>{_cell(table, index, 0)}</th>']
+    cells += [f"<td{kinds[j]}>{_cell(table, index, j)}</td>" for j in range(1, len(rest) + 1)]
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _prose(text: str) -> str:
-    return ' class="prose"' if len(text) > PROSE_CELL else ""
 
 
 def _cell(table: Table, row: int, column: int) -> str:

@@ -53,7 +53,7 @@ def gain_figure(
     records: Records, curves: Sequence[ScalingCurve], width: float = PAGE_WIDTH
 ) -> Figure:
     """The same as paired differences to the smallest count: what seeds and scenes share cancels."""
-    drawn = [(c, c.gains, c.yardstick_gains, f"gain in {heading(c.metric)}", ()) for c in curves]
+    drawn = [(c, c.gains, c.yardstick_gains, heading(c.metric), ()) for c in curves]
     return _grid(records, drawn, width, zero=True)
 
 
@@ -69,8 +69,12 @@ def _grid(records: Records, drawn: Sequence[tuple], width: float, zero: bool = F
             _points(ax, points)
             _fits(ax, fits)
             _count_axis(ax, points["count"].to_numpy(dtype=float), bool(fits))
+            if most == 4 and width >= PAGE_WIDTH:
+                ax.tick_params(axis="x", labelsize=6, labelrotation=45)
             ax.set_xlabel("unlabelled clips")
             ax.set_title(f"{curve.benchmark}: {title}")
+        if zero:
+            figure.suptitle("Paired difference to the smallest count")
         legend_below(figure, width)
     return figure
 
