@@ -11,8 +11,8 @@ from experiments.arguments import split_arguments
 from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError
 
-PAPER = {"model": "pi3-large", "frames": "8", "size": "224"}
-STUDY = {"model": "pi3-study", "frames": "2", "size": "48", "batch": "24"}
+STUDY = {"model": "pi3-study"}
+PAPER = {"model": "pi3-large"}
 DEFAULTS: dict[str, dict[str, str]] = {
     "forward": STUDY,
     "train_step": STUDY,
@@ -23,6 +23,12 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "profile": STUDY,
 }
 """Of each case. The two cases of single layers are about the paper's sizes."""
+SIZES = {
+    "smoke": {"frames": "3", "size": "32", "batch": "2"},
+    "study": {"frames": "2", "size": "48", "batch": "24"},
+}
+"""By the end of a model's name: what its profile trains it with."""
+OTHER_SIZES = {"frames": "8", "size": "224", "batch": "1"}
 
 SEVERAL = ("frames", "size")
 """Settings that take a list."""
@@ -82,6 +88,8 @@ def parse(arguments: Sequence[str]) -> list[Settings]:
     require("case" in own, f"case=NAME is required; choose one of {list(DEFAULTS)}")
     require_choice("case", own["case"], DEFAULTS)
     values = {**DEFAULTS[own["case"]], **own}
+    sizes = SIZES.get(values["model"].rpartition("-")[2], OTHER_SIZES)
+    values = {**sizes, **values}
     several = [[(name, v) for v in values.pop(name).split(",")] for name in SEVERAL]
     return [
         Settings(**{k: _typed(k, v) for k, v in {**values, **dict(chosen)}.items()})

@@ -150,7 +150,16 @@ def test_lists_are_measured_one_after_the_other():
     every = parse(["case=forward", "frames=2,8", "size=224,518"])
     sizes = [(s.frames, s.size) for s in every]
     assert sizes == [(2, 224), (2, 518), (8, 224), (8, 518)]
-    assert [s.frames for s in parse(["case=factored_head"])] == [8]
+
+
+def test_sizes_go_with_the_model():
+    def sizes(*arguments):
+        [settings] = parse(arguments)
+        return settings.model, settings.frames, settings.size, settings.batch
+
+    assert sizes("case=factored_head") == ("pi3-large", 8, 224, 1)
+    assert sizes("case=forward") == ("pi3-study", 2, 48, 24)
+    assert sizes("case=forward", "model=vggt-large", "frames=2") == ("vggt-large", 2, 224, 1)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +183,7 @@ def test_a_wrong_model_or_size_is_answered_when_it_runs():
     with pytest.raises(ConfigError, match=r"model='pi4'.*pi3-large"):
         running.run(parse(["case=forward", "model=pi4"])[0])
     with pytest.raises(ConfigError, match="size=30 must be a multiple of the patch size 8"):
-        running.run(parse(["case=forward", "size=30"])[0])
+        running.run(parse(["case=forward", "size=30", "batch=1"])[0])
 
 
 def test_help_is_there_at_once(run_script):
