@@ -42,8 +42,8 @@ Measure time and memory against a reference that runs in turn with what is measu
 
 Sizes that are not given are those the model is trained with: 8 frames of 224 px, one clip; for
 pi3-study and vggt-study 24 clips of 2 frames of 48 px. The paper's model is the default of
-factored_head and attention, the default study's of the others. One JSON object per line on stdout with
-case, variant, reference, seconds (median), ratio (variant/reference, median of the ratios of
+factored_head and attention, the default study's of the others. One JSON object per line on stdout
+with case, variant, reference, seconds (median), ratio (variant/reference, median of the ratios of
 neighbouring repetitions; null for the reference), peak_bytes, the spread, and all it takes to
 repeat the line; progress on stderr. cpu_seconds and cpu_ratio are the same in CPU time, which is
 what to look at on a machine that does other things. peak_bytes is torch.cuda.max_memory_allocated
