@@ -84,7 +84,8 @@ def sketches(records: Records, summary: Summary, curves: list[ScalingCurve]) -> 
         yield Sketch(
             "differences",
             f"Paired differences to {_baseline(records)} on every benchmark, with 95 % "
-            "intervals. A filled marker: the interval excludes zero.",
+            "intervals. A filled marker: the interval excludes zero. "
+            "A cross: one run, compared with the run of its seed.",
             partial(figures.forest_figure, records, summary, wanted),
         )
     yield from _scenes(records, summary)
@@ -154,7 +155,8 @@ def _headline(records: Records, summary: Summary, curves: list[ScalingCurve]) ->
         yield Sketch(
             "headline",
             f"Paired differences to {_baseline(records)} on the {asked.benchmark} scenes, with "
-            "95 % intervals. A filled marker: the interval excludes zero.",
+            "95 % intervals. A filled marker: the interval excludes zero. "
+            "A cross: one run, compared with the run of its seed.",
             partial(figures.forest_figure, records, summary, metrics, [asked.benchmark]),
         )
 

@@ -114,8 +114,8 @@ def worth_sentence(records: Records, curves: Sequence[ScalingCurve]) -> str | No
     text = f"{where} {worth.clips:.0f} unlabelled clips are as good as {mark}: {worth.worth:.3g}"
     if worth.interval is not None:
         low, high = worth.interval
-        end = "or more" if high is None else f"{high:.3g}"
-        text += f" [{low:.3g}, {end}]"
+        end = "without an upper bound" if high is None else f"to {high:.3g}"
+        return f"{text} for each labelled clip that it has more (95 %: from {low:.3g}, {end})."
     return f"{text} for each labelled clip that it has more."
 
 

@@ -143,8 +143,8 @@ def _worth(worth: LabelWorth) -> str:
     if interval is None:
         return mean
     low, high = interval
-    return f"{mean} [{low:.3g}, {'or more' if high is None else f'{high:.3g}'}]"
+    return f"{mean} [{low:.3g}, {'no bound' if high is None else f'{high:.3g}'}]"
 
 
 def _end(high: float | None) -> str:
-    return "or more" if high is None else f"{high:.0f}"
+    return "no bound" if high is None else f"{high:.0f}"
