@@ -13,7 +13,7 @@ root = next(p for p in [Path.cwd(), *Path.cwd().parents] if (p / "analysis").is_
 sys.path.insert(0, str(root))
 output_dir = Path(os.environ.get("FLOW3R_OUTPUT_DIR", root / "outputs"))
 
-from analysis.study import Study, sweeps_in"""
+from analysis.study import Study"""
 
 PLACE = """\
 The records are looked for in `outputs/` of this repository, or where the environment variable
@@ -190,6 +190,7 @@ QUALITATIVE = [
     ("code-setup", SETUP),
     (
         "code-open",
+        "from analysis.study import sweeps_in\n\n"
         'studies = [Study(output_dir, name) for name in sweeps_in(output_dir) or ["formulations"]]',
     ),
     ("md-pictures", "## The headline's arms side by side"),
@@ -216,6 +217,7 @@ YOUR_OWN = [
     ("code-setup", SETUP),
     (
         "code-open",
+        "from analysis.study import sweeps_in\n\n"
         "found = sweeps_in(output_dir)\n"
         "print(f\"sweeps in {output_dir}: {', '.join(found) or 'none'}\")\n"
         'name = os.environ.get("FLOW3R_SWEEP", found[0] if found else "formulations")\n'
