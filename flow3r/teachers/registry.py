@@ -10,6 +10,8 @@ from flow3r.teachers.base import Teacher
 from flow3r.teachers.dis import DisConfig, DisTeacher
 from flow3r.teachers.exact import ExactTeacher
 from flow3r.teachers.noisy import NoisyConfig, NoisyTeacher
+from flow3r.teachers.raft import RaftConfig, RaftTeacher
+from flow3r.teachers.ufm import UfmConfig, UfmTeacher
 
 
 def _exact(settings: Mapping[str, Any]) -> Teacher:
@@ -21,6 +23,8 @@ TEACHERS: dict[str, Callable[[Mapping[str, Any]], Teacher]] = {
     "exact": _exact,
     "noisy": lambda settings: NoisyTeacher(from_mapping(NoisyConfig, settings, "teacher")),
     "dis": lambda settings: DisTeacher(from_mapping(DisConfig, settings, "teacher")),
+    "raft": lambda settings: RaftTeacher(from_mapping(RaftConfig, settings, "teacher")),
+    "ufm": lambda settings: UfmTeacher(from_mapping(UfmConfig, settings, "teacher")),
 }
 
 

@@ -18,7 +18,7 @@ def truth(pairs):
 
 
 def test_unknown_names_and_settings_list_the_choices():
-    with pytest.raises(ConfigError, match=r"'raff'.*\['exact', 'noisy', 'dis'\]"):
+    with pytest.raises(ConfigError, match=r"'raff'.*\['exact', 'noisy', 'dis', 'raft', 'ufm'\]"):
         make_teacher("raff")
     with pytest.raises(ConfigError, match="smooth_px"):
         make_teacher("noisy", {"smoth_px": 1.0})
@@ -39,24 +39,57 @@ def test_teachers_of_the_truth_refuse_real_video(name):
         make_teacher(name).label(FRAMES, PAIRS)
 
 
+CLEAN = {
+    "smooth_px": 0.0,
+    "motion_share": 0.0,
+    "spread": 0.0,
+    "edge_factor": 1.0,
+    "missed_share": 0.0,
+    "invented_share": 0.0,
+}
+
+
+def noisy(**settings):
+    return make_teacher("noisy", CLEAN | settings).label(FRAMES, PAIRS, truth=truth)
+
+
 def test_noise_has_the_stated_sizes():
-    settings = {"smooth_px": 2.0, "gross_share": 0.0, "mask_flip_share": 0.1}
-    labels = make_teacher("noisy", settings).label(FRAMES, PAIRS, truth=truth)
-    target, covisibility = truth(PAIRS)
-    torch.testing.assert_close(
-        (labels.target_px - target).std(dim=(1, 2)), torch.full((2, 2), 2.0), rtol=1e-3, atol=0
-    )
-    flipped = (labels.covisibility != covisibility).float().mean((1, 2))
-    torch.testing.assert_close(flipped, torch.full((2,), 0.1), rtol=0.01, atol=0.001)
+    error = noisy(smooth_px=2.0).target_px - truth(PAIRS)[0]
+    torch.testing.assert_close(error.std(dim=(1, 2)), torch.full((2, 2), 2.0), rtol=1e-3, atol=0)
 
 
-def test_gross_errors_touch_their_share_of_pixels():
-    settings = {"smooth_px": 0.0, "gross_share": 0.05, "gross_px": 8.0, "mask_flip_share": 0.0}
-    labels = make_teacher("noisy", settings).label(FRAMES, PAIRS, truth=truth)
-    target, covisibility = truth(PAIRS)
-    share = (labels.target_px != target).any(-1).float().mean()
-    assert 0.045 < float(share) < 0.055
-    assert torch.equal(labels.covisibility, covisibility)
+def test_noise_grows_with_the_motion():
+    error = noisy(motion_share=0.1).target_px - truth(PAIRS)[0]
+    assert error[0].abs().max() == 0  # pair (0, 1) does not move
+    # Pair (2, 0) moves by 20 px along both axes.
+    expected = torch.full((2,), 0.1 * 20 * 2**0.5)
+    torch.testing.assert_close(error[1].std(dim=(0, 1)), expected, rtol=1e-3, atol=0)
+
+
+def test_spread_is_that_of_the_logarithm():
+    even = noisy(smooth_px=1.0).target_px - truth(PAIRS)[0]
+    uneven = noisy(smooth_px=1.0, spread=0.7).target_px - truth(PAIRS)[0]
+    ratio = (uneven.norm(dim=-1) / even.norm(dim=-1)).log()
+    torch.testing.assert_close(ratio.std(dim=(1, 2)), torch.full((2,), 0.7), rtol=0.01, atol=0)
+
+
+def test_errors_are_larger_at_edges_of_the_motion_only():
+    even = noisy(smooth_px=1.0).target_px - truth(PAIRS)[0]
+    edged = noisy(smooth_px=1.0, edge_factor=3.0).target_px - truth(PAIRS)[0]
+    ratio = edged.norm(dim=-1) / even.norm(dim=-1)
+    # Hidden from column 48 on; 3 px reach.
+    torch.testing.assert_close(ratio[:, :, :45], torch.ones(2, 96, 45), rtol=1e-2, atol=0)
+    torch.testing.assert_close(ratio[:, :, 45:], torch.full((2, 96, 51), 3.0), rtol=1e-2, atol=0)
+
+
+def test_shares_of_wrong_covisibility():
+    _, seen = truth(PAIRS)
+    missed = noisy(missed_share=0.2).covisibility
+    assert (missed <= seen).all()
+    assert 0.1 < float((seen - missed).sum() / seen.sum()) < 0.3
+    invented = noisy(invented_share=0.2).covisibility
+    assert (invented >= seen).all()
+    assert 0.1 < float((invented - seen).sum() / (1 - seen).sum()) < 0.3
 
 
 def test_noise_is_a_function_of_seed_clip_and_pair():
@@ -71,7 +104,11 @@ def test_noise_is_a_function_of_seed_clip_and_pair():
 
 
 def test_no_noise_is_exact():
-    zero = {"smooth_px": 0.0, "gross_share": 0.0, "mask_flip_share": 0.0}
-    labels = make_teacher("noisy", zero).label(FRAMES, PAIRS, truth=truth)
+    labels = noisy()
     assert torch.equal(labels.target_px, truth(PAIRS)[0])
     assert torch.equal(labels.covisibility, truth(PAIRS)[1])
+
+
+def test_noise_of_no_pairs():
+    none = PAIRS[:0]
+    assert make_teacher("noisy").label(FRAMES, none, truth=truth).target_px.shape[0] == 0
