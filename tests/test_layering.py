@@ -53,6 +53,8 @@ THIRD_PARTY = {
 LAZY_ONLY = {
     "av": ("flow3r/data/video",),
     "cv2": ("flow3r/teachers/", "flow3r/data/video"),
+    "torchvision": ("flow3r/teachers/raft.py",),
+    "uniflowmatch": ("flow3r/teachers/ufm.py",),
     "timm": ("flow3r/model/",),
     "safetensors": ("flow3r/weights/files.py",),
     "PIL": ("flow3r/inference/",),

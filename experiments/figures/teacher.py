@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from experiments.figures.colours import flow_colours
 from experiments.figures.png import write_png
 from experiments.teacher_clips import frames_of, judged_clip
 from flow3r.teachers.base import Teacher
 from flow3r.teachers.consistency import pixel_centres
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DOTS = 120
 HEADS = (
@@ -46,6 +48,8 @@ def write_teacher_figures(
 
 def draw_error(rows: Sequence[dict[str, Any]]) -> Figure:
     """End-point error and covisibility against the gap, a line per size and motion."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7.2, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     for size, motion in dict.fromkeys((r["size"], r["motion"]) for r in rows):
@@ -74,6 +78,8 @@ def draw_examples(teacher: Teacher, rows: Sequence[dict[str, Any]]) -> Figure:
     for motion in dict.fromkeys(r["motion"] for r in rows):
         gaps = [r["gap"] for r in rows if r["motion"] == motion and r["gap"] < frames_of(motion)]
         shown += [(motion, gap) for gap in sorted({min(gaps), max(gaps)})]
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(1.6 * len(HEADS), 1.7 * len(shown) + 0.2), layout="constrained")
     grid = figure.subplots(len(shown), len(HEADS), squeeze=False)
     for axes, (motion, gap) in zip(grid, shown):
