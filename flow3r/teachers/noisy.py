@@ -41,7 +41,7 @@ class NoisyConfig:
     """Standard deviation of the logarithm of the error's size over the image."""
     edge_factor: float = 2.5
     """The error is this many times as large next to edges of the motion."""
-    missed_share: float = 0.045
+    missed_share: float = 0.07
     """Share of covisible pixels marked hidden."""
     invented_share: float = 0.11
     """Share of hidden pixels marked covisible."""

@@ -57,4 +57,4 @@ def test_noisy_errs_as_dis_does(clips, gap):
         assert 0.65 < noisy[name] / dis[name] < 1.5, name
     assert noisy["error_correlation_4px"] == pytest.approx(dis["error_correlation_4px"], abs=0.15)
     for name in ("covisibility_precision/all", "covisibility_recall/all"):
-        assert noisy[name] == pytest.approx(dis[name], abs=2.5)
+        assert noisy[name] == pytest.approx(dis[name], abs=3.5)
