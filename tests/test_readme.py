@@ -33,6 +33,7 @@ OWN_NAMES = {
     "experiments/draw.py": {"run"},
     "experiments/contact_sheet.py": {"output", "width", "seed"},
     "experiments/reconstruct.py": {"input", "weights", "output_dir", "frames", "formats"},
+    "experiments/teacher_quality.py": {"teacher", "sizes", "motions", "gaps", "clips"},
     "analysis/report.py": {"sweep", "output_dir"},
     "analysis/trace.py": {"sweep", "arm", "benchmark", "metric", "baseline", "question"},
     "analysis/example.py": {"to"},
