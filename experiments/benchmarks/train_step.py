@@ -64,17 +64,25 @@ class TrainStep:
         self.stage = StageConfig("step", steps=1, lr=1.0, warmup_steps=0, trains=trains)
         self.objective.prepare(self.stage)
         self.optimiser = optimiser or build_optimiser(model, OptimiserConfig())
+        self._allocate_state()
 
     def __call__(self) -> dict[str, Tensor]:
         """One step; the loss and the norm of its gradient."""
         self.objective.prepare(self.stage)  # the variants share the model
-        self.objective.module.zero_grad(set_to_none=True)
         loss = self.objective.losses(self.stage, self.batch, 0)["loss"]
         loss.backward()
         trained = [p for p in self.objective.module.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
         self.optimiser.step()
+        self.objective.module.zero_grad(set_to_none=True)
         return {"loss": loss.detach(), "gradient_norm": norm}
+
+    def _allocate_state(self) -> None:
+        """Moments exist from the second step on; a peak is to mean the same for every variant."""
+        for parameter in (p for group in self.optimiser.param_groups for p in group["params"]):
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimiser.step()
+        self.objective.module.zero_grad(set_to_none=True)
 
 
 def step_batch(settings: Settings) -> StepBatch:
