@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """(x, y) of every pixel centre, [H, W, 2]."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([x, y], dim=-1).to(like)
+from flow3r.geometry.camera import pixel_grid
 
 
 def inside(target_px: Tensor) -> Tensor:
@@ -27,7 +22,7 @@ def agreement(forward: Tensor, backward: Tensor, relative: float, absolute: floa
     bilinearly at the target, which has to lie in the image.
     """
     height, width = forward.shape[1:3]
-    target = pixel_grid(height, width, forward) + forward
+    target = pixel_grid(height, width, forward.device, forward.dtype) + forward
     span = target.new_tensor([width, height])
     back = F.grid_sample(
         backward.permute(0, 3, 1, 2),

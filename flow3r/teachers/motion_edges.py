@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flow3r.teachers.forward_backward import pixel_grid
+from flow3r.geometry.camera import pixel_grid
 
 JUMP_PX = 1.0
 REACH_PX = 3
@@ -18,7 +18,7 @@ def near_edges(target_px: Tensor, covisibility: Tensor) -> Tensor:
     target_px [P, H, W, 2], covisibility [P, H, W]; bool [P, H, W].
     """
     height, width = covisibility.shape[-2:]
-    flow = target_px - pixel_grid(height, width, target_px)
+    flow = target_px - pixel_grid(height, width, target_px.device, target_px.dtype)
     edge = covisibility < 0.5
     down = (flow[:, 1:] - flow[:, :-1]).norm(dim=-1) > JUMP_PX
     right = (flow[:, :, 1:] - flow[:, :, :-1]).norm(dim=-1) > JUMP_PX

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flow3r.config import require
+from flow3r.geometry.camera import pixel_grid
 from flow3r.streams import torch_generator
 from flow3r.teachers.base import ExactFlow, FlowLabels, Teacher
 from flow3r.teachers.exact import exact_labels
-from flow3r.teachers.forward_backward import pixel_grid
 from flow3r.teachers.motion_edges import near_edges
 
 FIELDS = 5
@@ -88,7 +88,10 @@ class NoisyTeacher(Teacher):
         """Standard deviation per axis of the error of every pixel [P, H, W]."""
         config = self.config
         height, width = field.shape[-2:]
-        motion = (exact.target_px - pixel_grid(height, width, exact.target_px)).norm(dim=-1)
+        motion = (
+            exact.target_px
+            - pixel_grid(height, width, exact.target_px.device, exact.target_px.dtype)
+        ).norm(dim=-1)
         # What leaves the image far away has no larger error than what crosses it.
         motion = motion.clamp_max(max(height, width))
         size = config.smooth_px + config.motion_share * motion

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flow3r.geometry.camera import pixel_grid
 from flow3r.teachers.base import FlowLabels
-from flow3r.teachers.forward_backward import pixel_grid
 from flow3r.teachers.motion_edges import near_edges
 
 REGIONS = ("all", "static", "moving", "kept", "edges")
@@ -49,7 +49,7 @@ class Quality:
             self.errors[region].append(error[where])
         self.products.append(lag_products(labels.target_px - target_px, seen))
         height, width = error.shape[-2:]
-        flow = target_px - pixel_grid(height, width, target_px)
+        flow = target_px - pixel_grid(height, width, target_px.device, target_px.dtype)
         self.lengths.append(flow.norm(dim=-1)[seen])
         for row, where in enumerate((torch.ones_like(moving), moving)):
             marks = (where, where & seen, where & kept, where & seen & kept)
@@ -104,7 +104,7 @@ def cycle_error(forward: FlowLabels, backward: FlowLabels) -> Tensor:
         padding_mode="border",
         align_corners=False,
     ).permute(0, 2, 3, 1)
-    error = (returned - pixel_grid(height, width, target)).norm(dim=-1)
+    error = (returned - pixel_grid(height, width, target.device, target.dtype)).norm(dim=-1)
     return error[forward.covisibility > KEPT]
 
 

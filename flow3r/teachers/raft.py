@@ -5,22 +5,19 @@ Nothing is downloaded. Covisibility is a forward-backward check.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError
-from flow3r.teachers.base import ExactFlow, FlowLabels, Teacher, check_clip
-from flow3r.teachers.forward_backward import agreement, pixel_grid
-from flow3r.teachers.resizing import multiple_of, stretch, stretch_flow, to_unit
+from flow3r.geometry.camera import pixel_grid
+from flow3r.teachers.forward_backward import agreement
+from flow3r.teachers.learned import LearnedTeacher
+from flow3r.teachers.resizing import multiple_of, stretch, stretch_flow
 
 VARIANTS = ("raft_large", "raft_small")
 DIVISOR = 8
@@ -57,45 +54,20 @@ class RaftConfig:
 
 
 @dataclass(frozen=True)
-class RaftTeacher(Teacher):
-    """`build` makes the network from the settings; tests put a fake one there."""
+class RaftTeacher(LearnedTeacher):
+    """Flow both ways; what returns to where it started counts as covisible."""
 
     config: RaftConfig = field(default_factory=RaftConfig)
-    build: Callable[[RaftConfig], nn.Module] | None = None
     name: ClassVar[str] = "raft"
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Without device and batch; the weights by their content, not their path."""
-        values = dataclasses.asdict(self.config)
-        for name in ("device", "batch"):
-            del values[name]
-        return values | {"weights": self._weights_hash}
+    def _load(self) -> nn.Module:
+        return load_raft(self.config)
 
-    @cached_property
-    def _weights_hash(self) -> str:
-        path = Path(self.config.weights)
-        if not path.is_file():
-            return self.config.weights
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-    @cached_property
-    def _model(self) -> nn.Module:
-        model = (self.build or load_raft)(self.config)
-        return model.eval().to(self.config.device)
-
-    @torch.inference_mode()
-    def label(
-        self, frames: Tensor, pairs: Tensor, *, truth: ExactFlow | None = None, index: int = 0
-    ) -> FlowLabels:
-        check_clip(frames, pairs)
-        height, width = frames.shape[-2:]
-        if not len(pairs):
-            shape = (0, height, width)
-            return FlowLabels(torch.zeros(*shape, 2), torch.zeros(shape))
-        images = stretch(to_unit(frames).to(self.config.device), self._size(height, width))
+    def _label(self, images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[-2:]
+        images = stretch(images, self._size(height, width))
         images = images.clamp(0, 1) * 2 - 1  # RAFT sees [-1, 1]
-        both = torch.cat([pairs, pairs.flip(1)]).to(images.device)
+        both = torch.cat([pairs, pairs.flip(1)])
         parts = [
             self._flow(images[p[:, 0]], images[p[:, 1]]) for p in both.split(self.config.batch)
         ]
@@ -104,8 +76,7 @@ class RaftTeacher(Teacher):
         covisibility = agreement(
             forward, backward, self.config.relative_tolerance, self.config.absolute_tolerance
         )
-        target_px = forward + pixel_grid(height, width, forward)
-        return FlowLabels(target_px.to(frames.device), covisibility.to(frames.device))
+        return forward + pixel_grid(height, width, flow.device, flow.dtype), covisibility
 
     def _flow(self, source: Tensor, target: Tensor) -> Tensor:
         """Displacement [P, 2, h, w] in pixels of the network's size: the last of its updates."""

@@ -5,11 +5,8 @@ The model says covisibility itself. Displacements come in pixels of the images h
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +15,10 @@ from torch import Tensor, nn
 
 from flow3r.config import require, require_choice
 from flow3r.errors import ConfigError
-from flow3r.teachers.base import ExactFlow, FlowLabels, Teacher, check_clip
-from flow3r.teachers.forward_backward import inside, pixel_grid
-from flow3r.teachers.resizing import stretch, stretch_flow, to_unit
+from flow3r.geometry.camera import pixel_grid
+from flow3r.teachers.forward_backward import inside
+from flow3r.teachers.learned import LearnedTeacher
+from flow3r.teachers.resizing import stretch, stretch_flow
 
 CLASSES = {
     "base": "UniFlowMatchConfidence",
@@ -52,46 +50,26 @@ class UfmConfig:
 
 
 @dataclass(frozen=True)
-class UfmTeacher(Teacher):
-    """`build` makes the network from the settings; tests put a fake one there."""
+class UfmTeacher(LearnedTeacher):
+    """The network's own flow and covisibility."""
 
     config: UfmConfig = field(default_factory=UfmConfig)
-    build: Callable[[UfmConfig], nn.Module] | None = None
     name: ClassVar[str] = "ufm"
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Without device and batch; a file of weights by its content, not its path."""
-        values = dataclasses.asdict(self.config) | {"size": list(self.config.size)}
-        for name in ("device", "batch"):
-            del values[name]
-        return values | {"weights": self._weights_id}
+        return {**super().settings, "size": list(self.config.size)}
 
-    @cached_property
-    def _weights_id(self) -> str:
-        path = Path(self.config.weights)
-        if not path.is_file():
-            return self.config.weights
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    def _load(self) -> nn.Module:
+        return load_ufm(self.config)
 
-    @cached_property
-    def _model(self) -> nn.Module:
-        return (self.build or load_ufm)(self.config).eval().to(self.config.device)
-
-    @torch.inference_mode()
-    def label(
-        self, frames: Tensor, pairs: Tensor, *, truth: ExactFlow | None = None, index: int = 0
-    ) -> FlowLabels:
-        check_clip(frames, pairs)
-        height, width = frames.shape[-2:]
-        if not len(pairs):
-            shape = (0, height, width)
-            return FlowLabels(torch.zeros(*shape, 2), torch.zeros(shape))
-        images = stretch(to_unit(frames).to(self.config.device), self.config.size)
+    def _label(self, images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[-2:]
+        images = stretch(images, self.config.size)
         # uint8 pictures, so that the package applies the normalisation of its own encoder.
         images = (images.clamp(0, 1) * 255).round().to(torch.uint8)
         flows, masks = [], []
-        for part in pairs.to(images.device).split(self.config.batch):
+        for part in pairs.split(self.config.batch):
             found = self._model.predict_correspondences_batched(
                 source_image=images[part[:, 0]], target_image=images[part[:, 1]]
             )
@@ -99,10 +77,9 @@ class UfmTeacher(Teacher):
             masks.append(found.covisibility.mask.float())
         flow = stretch_flow(torch.cat(flows), (height, width)).permute(0, 2, 3, 1)
         mask = stretch(torch.cat(masks)[:, None], (height, width))[:, 0].clamp(0, 1)
-        target_px = flow + pixel_grid(height, width, flow)
+        target_px = flow + pixel_grid(height, width, flow.device, flow.dtype)
         keep = (mask >= self.config.threshold) & inside(target_px)
-        covisibility = torch.where(keep, mask, torch.zeros_like(mask))
-        return FlowLabels(target_px.to(frames.device), covisibility.to(frames.device))
+        return target_px, torch.where(keep, mask, torch.zeros_like(mask))
 
 
 def load_ufm(config: UfmConfig) -> nn.Module:

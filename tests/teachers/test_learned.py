@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from flow3r.errors import ConfigError, DataError
-from flow3r.teachers.forward_backward import pixel_grid
+from flow3r.geometry.camera import pixel_grid
 from flow3r.teachers.raft import RaftConfig, RaftTeacher
 from flow3r.teachers.registry import make_teacher
 from flow3r.teachers.ufm import UfmConfig, UfmTeacher
@@ -112,7 +112,7 @@ def check_translation(labels):
     assert labels.target_px.dtype == labels.covisibility.dtype == torch.float32
     assert labels.covisibility.min() >= 0
     assert labels.covisibility.max() <= 1
-    grid = pixel_grid(HEIGHT, WIDTH, labels.target_px)
+    grid = pixel_grid(HEIGHT, WIDTH)
     for found, (source, target) in zip(labels.target_px, PAIRS.tolist()):
         expected = grid + (target - source) * STEP
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)

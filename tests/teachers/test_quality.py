@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from flow3r.geometry.camera import pixel_grid
 from flow3r.teachers.base import FlowLabels
 from flow3r.teachers.consistency import consistent
-from flow3r.teachers.forward_backward import agreement, pixel_grid
+from flow3r.teachers.forward_backward import agreement
 from flow3r.teachers.motion_edges import near_edges
 from flow3r.teachers.quality import Quality, cycle_error
 from flow3r.teachers.resizing import stretch_flow
 
 H, W = 20, 30
-GRID = pixel_grid(H, W, torch.zeros(1))
+GRID = pixel_grid(H, W)
 
 
 def test_errors_shares_and_covisibility_of_a_constructed_case():
