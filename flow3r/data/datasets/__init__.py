@@ -1,0 +1,1 @@
+"""The field's labelled datasets in the layouts they are downloaded in: one file each."""

@@ -1,0 +1,1 @@
+"""Files that several datasets share: images, depth maps, poses, intrinsics."""
