@@ -1,0 +1,189 @@
+"""COLMAP's sparse models, text and binary: cameras, images, points.
+
+A model is a folder with cameras, images and points3D as `.txt` or `.bin`. COLMAP's poses are world
+to camera with OpenCV axes; the centre of its first pixel is (0.5, 0.5). Both are converted here.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flow3r.data.readers.axes import inverted, rotation_from_quaternion
+from flow3r.data.readers.intrinsics import from_corner_origin, pinhole
+from flow3r.data.readers.numbers import read_lines
+from flow3r.data.readers.poses import rigid
+from flow3r.errors import DataError
+
+MODELS = {  # number in binary files -> name, number of parameters, of which focal lengths
+    0: ("SIMPLE_PINHOLE", 3, 1),
+    1: ("PINHOLE", 4, 2),
+    2: ("SIMPLE_RADIAL", 4, 1),
+    3: ("RADIAL", 5, 1),
+    4: ("OPENCV", 8, 2),
+    5: ("OPENCV_FISHEYE", 8, 2),
+    6: ("FULL_OPENCV", 12, 2),
+}
+
+
+@dataclass(frozen=True)
+class ColmapCamera:
+    """One calibration."""
+
+    height: int
+    width: int
+    intrinsics: np.ndarray  # [3, 3], first pixel's centre at (0, 0)
+
+
+@dataclass(frozen=True)
+class ColmapImage:
+    """One registered image."""
+
+    name: str
+    camera: int
+    world_from_camera: np.ndarray  # [4, 4]
+
+
+@dataclass(frozen=True)
+class ColmapModel:
+    """A sparse reconstruction; its scale is arbitrary."""
+
+    cameras: dict[int, ColmapCamera]
+    images: tuple[ColmapImage, ...]  # ordered by name
+
+
+def read_colmap(folder: Path) -> ColmapModel:
+    """The model in a folder: binary if there is one, otherwise text.
+
+    Raises DataError for missing or damaged files and for cameras with distortion (undistort the
+    images first).
+    """
+    if (folder / "cameras.bin").is_file():
+        cameras = _binary_cameras(folder / "cameras.bin")
+        images = _binary_images(folder / "images.bin")
+    elif (folder / "cameras.txt").is_file():
+        cameras = _text_cameras(folder / "cameras.txt")
+        images = _text_images(folder / "images.txt")
+    else:
+        raise DataError(f"{folder}: neither cameras.bin nor cameras.txt; expected a COLMAP model")
+    for image in images:
+        if image.camera not in cameras:
+            raise DataError(f"{folder}: image {image.name} names camera {image.camera}, not there")
+    return ColmapModel(cameras, tuple(sorted(images, key=lambda image: image.name)))
+
+
+def _text_cameras(path: Path) -> dict[int, ColmapCamera]:
+    cameras = {}
+    for number, line in read_lines(path):
+        words = line.split()
+        try:
+            key, width, height = int(words[0]), int(words[2]), int(words[3])
+            parameters = [float(word) for word in words[4:]]
+        except (ValueError, IndexError):
+            raise DataError(f"{path}, line {number}: {line[:60]!r} is not a camera") from None
+        cameras[key] = _camera(path, words[1], parameters, (height, width))
+    return cameras
+
+
+def _text_images(path: Path) -> list[ColmapImage]:
+    """Two lines per image, the second of which (observations) may be empty: told by its words."""
+    images = []
+    for number, line in read_lines(path):
+        words = line.split(maxsplit=9)
+        if len(words) < 10 or not _is_name(words[9]):
+            continue
+        try:
+            pose = [float(word) for word in words[1:8]]
+            images.append(_image(path, words[9], int(words[8]), pose))
+        except ValueError:
+            raise DataError(f"{path}, line {number}: {line[:60]!r} is not an image") from None
+    if not images:
+        raise DataError(f"{path}: no image; expected lines of ID QW QX QY QZ TX TY TZ CAMERA NAME")
+    return images
+
+
+def _is_name(text: str) -> bool:
+    """Observations are numbers; the name of an image has a suffix that is none."""
+    return not Path(text).suffix.lstrip(".").isdigit() and bool(Path(text).suffix)
+
+
+def _binary_cameras(path: Path) -> dict[int, ColmapCamera]:
+    reader = _Binary(path)
+    cameras = {}
+    for _ in range(reader.take("<Q")[0]):
+        key, model, width, height = reader.take("<iiQQ")
+        if model not in MODELS:
+            raise DataError(f"{path}: camera model {model} is not known; known are {MODELS}")
+        name, count, _ = MODELS[model]
+        cameras[key] = _camera(path, name, list(reader.take(f"<{count}d")), (height, width))
+    return cameras
+
+
+def _binary_images(path: Path) -> list[ColmapImage]:
+    reader = _Binary(path)
+    images = []
+    for _ in range(reader.take("<Q")[0]):
+        _, *pose, camera = reader.take("<i7di")
+        name = reader.text()
+        (observations,) = reader.take("<Q")
+        reader.skip(24 * observations)
+        images.append(_image(path, name, camera, pose))
+    return images
+
+
+class _Binary:
+    """Reads a binary file in order; DataError where it ends early."""
+
+    def __init__(self, path: Path):
+        try:
+            self._content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        self._path, self._place = path, 0
+
+    def take(self, layout: str) -> tuple:
+        start = self._place
+        self.skip(struct.calcsize(layout))
+        return struct.unpack_from(layout, self._content, start)
+
+    def text(self) -> str:
+        end = self._content.find(b"\0", self._place)
+        start = self._place
+        self.skip(end + 1 - start if end >= 0 else len(self._content) + 1)
+        return self._content[start:end].decode("utf-8")
+
+    def skip(self, count: int) -> None:
+        self._place += count
+        if self._place > len(self._content):
+            raise DataError(f"{self._path}: ends after {len(self._content)} bytes, too early")
+
+
+def _camera(path: Path, model: str, parameters: list[float], size: tuple[int, int]) -> ColmapCamera:
+    shapes = {name: (count, focals) for name, count, focals in MODELS.values()}
+    if model not in shapes or len(parameters) != shapes[model][0]:
+        raise DataError(
+            f"{path}: camera {model} with {len(parameters)} parameters; expected one of "
+            f"{ {name: count for name, (count, _) in shapes.items()} }"
+        )
+    focals = shapes[model][1]
+    distortion = parameters[focals + 2 :]
+    if any(distortion):
+        raise DataError(
+            f"{path}: camera {model} with distortion {distortion}; undistort the images first "
+            "(colmap image_undistorter)"
+        )
+    centre = parameters[focals : focals + 2]
+    intrinsics = pinhole(parameters[0], parameters[focals - 1], *centre)
+    return ColmapCamera(*size, from_corner_origin(intrinsics))
+
+
+def _image(path: Path, name: str, camera: int, pose: list[float]) -> ColmapImage:
+    """`pose`: qw qx qy qz tx ty tz, world to camera."""
+    quaternion = np.array([*pose[1:4], pose[0]])
+    if not np.isfinite(pose).all() or np.linalg.norm(quaternion) < 1e-6:
+        raise DataError(f"{path}: image {name} has the pose {pose}, which is none")
+    camera_from_world = rigid(rotation_from_quaternion(quaternion), np.array(pose[4:]))
+    return ColmapImage(name, camera, inverted(camera_from_world))
