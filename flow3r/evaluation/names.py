@@ -37,6 +37,7 @@ class Metric:
 _STILL = "scenes in which no pair of cameras has a translation"
 _SHORT = "scenes of fewer than 3 frames, or with camera centres on one line"
 _EMPTY = "scenes without a pixel of known depth"
+_FEW = "scenes with fewer pixels of known depth than a normal needs"
 _NO_FLOW = "models without a flow prediction, and scenes without a covisible pixel"
 _SPLITS = (("", "", ""), ("_moving", ", moving", "moving"), ("_static", ", static", "static"))
 
@@ -80,7 +81,30 @@ METRICS: dict[str, Metric] = {
         *_split("flow_epe", "flow EPE", "px", 2, _NO_FLOW),
     ]
 }
-"""Every metric by its name, in the order of the tables."""
+"""Every metric of a run by its name, in the order of the tables."""
+
+_LENGTH = "scene units"
+
+BENCHMARK_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in [
+        Metric("f_score_5cm", "F-score@5cm", "%", "up", 1, _EMPTY + "; truth that is not metric"),
+        Metric("accuracy", "accuracy", _LENGTH, "down", 4, _EMPTY),
+        Metric("accuracy_median", "accuracy, median", _LENGTH, "down", 4, _EMPTY),
+        Metric("completeness", "completeness", _LENGTH, "down", 4, _EMPTY),
+        Metric("completeness_median", "completeness, median", _LENGTH, "down", 4, _EMPTY),
+        Metric("normal_consistency", "normal consistency", "", "up", 3, _FEW),
+        Metric("normal_consistency_median", "normal consistency, median", "", "up", 3, _FEW),
+        Metric("chamfer_icp", "Chamfer distance, ICP", _LENGTH, "down", 4, _EMPTY),
+        Metric("depth_sq_rel", "depth SqRel", _LENGTH, "down", 4, _EMPTY),
+        Metric("depth_rmse", "depth RMSE", _LENGTH, "down", 3, _EMPTY),
+        Metric("depth_log_rmse", "depth log RMSE", "", "down", 4, _EMPTY),
+        Metric("depth_delta_1", "depth delta < 1.25", "%", "up", 1, _EMPTY),
+        Metric("depth_delta_2", "depth delta < 1.25^2", "%", "up", 1, _EMPTY),
+        Metric("depth_delta_3", "depth delta < 1.25^3", "%", "up", 1, _EMPTY),
+    ]
+}
+"""What only the protocols of published benchmarks record, beside some of `METRICS`."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +131,10 @@ pixels (all pairs); the flow is over covisible pixels; the rotation the mean ove
 
 def metric(name: str) -> Metric:
     """The metric called `name`. Raises ConfigError, with the choices, for an unknown name."""
-    if name not in METRICS:
-        raise ConfigError(f"metric {name!r} is unknown; choose one of {list(METRICS)}")
-    return METRICS[name]
+    known = METRICS | BENCHMARK_METRICS
+    if name not in known:
+        raise ConfigError(f"metric {name!r} is unknown; choose one of {list(known)}")
+    return known[name]
 
 
 def check_name(name: str) -> str:
