@@ -95,7 +95,7 @@ def _quoted(text: str) -> str:
 def _identify_videos(data: dict[str, Any]) -> None:
     """Note what a folder of videos holds: the content is part of a run's identity, not the path."""
     if data.get("videos"):
-        from flow3r.data.video_files import folder_fingerprint
+        from flow3r.data.video.files import folder_fingerprint
 
         data["videos"]["content"] = folder_fingerprint(data["videos"]["folder"])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flow3r.config import from_mapping, require, require_choice, to_mapping
 from flow3r.data.mixing import BatchConfig
-from flow3r.data.video import VideoConfig
+from flow3r.data.video.clips import VideoConfig
 from flow3r.data.world.config import WorldConfig
 from flow3r.formulations.registry import FormulationConfig, supervises_unlabelled
 from flow3r.losses.total import LossConfig

@@ -8,7 +8,7 @@ from experiments.rundir import RunDirectory
 from flow3r.config import from_mapping
 from flow3r.data.pairs import ordered_pairs
 from flow3r.data.store import ClipStoreWriter, StoreLayout
-from flow3r.data.video import VideoConfig, build_video_clips
+from flow3r.data.video.clips import VideoConfig, build_video_clips
 
 
 def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow3r.config import require
-from flow3r.data.video_files import EXTENSIONS as VIDEO_EXTENSIONS
-from flow3r.data.video_files import decode
+from flow3r.data.readers.images import EXTENSIONS as IMAGE_EXTENSIONS
+from flow3r.data.readers.images import Picture, read_upright_rgb
+from flow3r.data.video.files import EXTENSIONS as VIDEO_EXTENSIONS
+from flow3r.data.video.files import decode
 from flow3r.errors import DataError
-from flow3r.inference.images import EXTENSIONS as IMAGE_EXTENSIONS
-from flow3r.inference.images import Picture, find_images, read_image, resize
+from flow3r.inference.images import find_images, resize
 from flow3r.inference.size import SizeRule
 
 DEFAULT_FRAMES = 16
@@ -108,7 +109,7 @@ def _from_images(
     paths: Sequence[Path], settings: FrameSettings, on_frame: Callable[[int, int], None]
 ) -> Frames:
     chosen = settings.choose(len(paths))
-    read = (_Read(paths[n].name, n, read_image(paths[n])) for n in chosen)
+    read = (_Read(paths[n].name, n, read_upright_rgb(paths[n])) for n in chosen)
     kept, source_size = _collect(read, settings.size, lambda done: on_frame(done, len(chosen)))
     return _stacked(kept, source_size, len(paths))
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flow3r.config import require, require_choice
-from flow3r.data.video_frames import crop_box
+from flow3r.data.video.frames import crop_box
 
 DEMO_PIXELS = 255_000
 """Pixel limit of the released demo: 574 x 434 for a 4:3 image and patches of 14."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from flow3r.data.video import (
+from flow3r.data.video.clips import (
     VideoConfig,
     build_video_clips,
     find_videos,
@@ -20,7 +20,7 @@ from flow3r.data.video import (
     read_clip,
     read_clips,
 )
-from flow3r.data.video_files import decode
+from flow3r.data.video.files import decode
 from flow3r.errors import ConfigError, DataError
 from flow3r.teachers.consistency import pixel_centres
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flow3r.config import from_mapping, to_mapping
-from flow3r.data.video import VideoConfig, fingerprint
+from flow3r.data.video.clips import VideoConfig, fingerprint
 from flow3r.errors import ConfigError
 
 

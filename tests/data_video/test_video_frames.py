@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flow3r.data.video_frames import crop_box, enlargement, fit
+from flow3r.data.video.frames import crop_box, enlargement, fit
 from flow3r.errors import DataError
 
 

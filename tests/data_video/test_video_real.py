@@ -7,7 +7,7 @@ import cv2
 import pytest
 import torch
 
-from flow3r.data.video import VideoConfig, plan_clips, read_clips
+from flow3r.data.video.clips import VideoConfig, plan_clips, read_clips
 
 DEFAULT = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 VIDEOS = Path(os.environ.get("FLOW3R_DATA", DEFAULT)) / "videos"

@@ -1,0 +1,1 @@
+"""Video as unlabelled clips: ingest, the manifest of clips, decoding."""
