@@ -1,32 +1,14 @@
-"""Image files: finding them, decoding them upright, resizing pictures. Pillow on request."""
+"""Image files of a folder; resizing pictures."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flow3r.errors import ConfigError, DataError
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
-
-Picture = NDArray[np.uint8]
-"""RGB [H, W, 3]."""
-
-
-def require_pillow() -> ModuleType:
-    """The PIL.Image module, imported only now. Raises ConfigError saying what to install."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ConfigError(
-            f"reading images needs Pillow, which cannot be imported ({error}); "
-            "install it with: pip install pillow"
-        ) from error
-    return Image
+from flow3r.data.readers.images import EXTENSIONS, Picture, require_pillow
+from flow3r.errors import DataError
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -48,27 +30,6 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts frame9 before frame10; names that differ in leading zeros alone, by the text."""
     parts = re.split(r"(\d+)", path.name.casefold())
     return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], path.name
-
-
-def read_image(path: Path) -> Picture:
-    """One image, upright (EXIF orientation), as 8-bit RGB; transparency is dropped.
-
-    Raises DataError naming the file for whatever cannot be decoded, and for more than 8 bits per
-    channel, which a conversion would clip.
-    """
-    image_module = require_pillow()
-    from PIL import ImageOps
-
-    try:
-        with image_module.open(path) as opened:
-            if opened.mode.startswith(("I", "F")):
-                raise DataError(f"{path}: more than 8 bits per channel ({opened.mode})")
-            upright = ImageOps.exif_transpose(opened)
-            return np.asarray(upright.convert("RGB"))
-    except DataError:
-        raise
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error})") from error
 
 
 def resize(picture: Picture, size: tuple[int, int], box: tuple[int, int, int, int]) -> Picture:

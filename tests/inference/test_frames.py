@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flow3r.data.readers.images import read_upright_rgb
 from flow3r.errors import ConfigError, DataError
 from flow3r.inference.frames import Frames, FrameSettings, read_frames
-from flow3r.inference.images import find_images, read_image
+from flow3r.inference.images import find_images
 from flow3r.inference.size import SizeRule
 
 RULE = SizeRule(max_pixels=16 * 24, patch_size=8)
@@ -58,7 +59,7 @@ def test_exif_orientation_is_applied(save_image, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
     path = save_image("turned.png", picture, exif=exif)
-    upright = read_image(path)
+    upright = read_upright_rgb(path)
     assert upright.shape == (16, 8, 3)
     assert (upright[:8] == 255).all()
     assert (upright[8:] == 0).all()

@@ -14,7 +14,7 @@ import numpy as np
 
 from flow3r.data.readers.axes import inverted, rotation_from_quaternion
 from flow3r.data.readers.intrinsics import from_corner_origin, pinhole
-from flow3r.data.readers.numbers import read_lines
+from flow3r.data.readers.numbers import numbered_lines, read_lines
 from flow3r.data.readers.poses import rigid
 from flow3r.errors import DataError
 
@@ -89,25 +89,20 @@ def _text_cameras(path: Path) -> dict[int, ColmapCamera]:
 
 
 def _text_images(path: Path) -> list[ColmapImage]:
-    """Two lines per image, the second of which (observations) may be empty: told by its words."""
+    """Two lines per image; the second one (observations) may be empty and is passed over."""
     images = []
-    for number, line in read_lines(path):
-        words = line.split(maxsplit=9)
-        if len(words) < 10 or not _is_name(words[9]):
+    observations = 0  # the number of the line that holds them
+    for number, line in numbered_lines(path):
+        if number == observations or not line or line.startswith("#"):
             continue
+        words = line.split(maxsplit=9)
         try:
             pose = [float(word) for word in words[1:8]]
             images.append(_image(path, words[9], int(words[8]), pose))
-        except ValueError:
+        except (ValueError, IndexError):
             raise DataError(f"{path}, line {number}: {line[:60]!r} is not an image") from None
-    if not images:
-        raise DataError(f"{path}: no image; expected lines of ID QW QX QY QZ TX TY TZ CAMERA NAME")
+        observations = number + 1
     return images
-
-
-def _is_name(text: str) -> bool:
-    """Observations are numbers; the name of an image has a suffix that is none."""
-    return not Path(text).suffix.lstrip(".").isdigit() and bool(Path(text).suffix)
 
 
 def _binary_cameras(path: Path) -> dict[int, ColmapCamera]:

@@ -1,4 +1,4 @@
-"""Pictures as 8-bit RGB. Pillow on request: it refuses files that end early, where others fill up."""
+"""Pictures as 8-bit RGB. Pillow on request: it refuses a file that ends early, OpenCV fills it."""
 
 from __future__ import annotations
 

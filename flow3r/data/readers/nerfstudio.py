@@ -74,7 +74,7 @@ def _intrinsics(values: Mapping[str, Any], where: str) -> np.ndarray:
     focal_x = values.get("fl_x")
     if focal_x is None and width and "camera_angle_x" in values:
         focal_x = 0.5 * width / math.tan(0.5 * values["camera_angle_x"])
-    if focal_x is None or not (width and height or {"cx", "cy"} <= set(values)):
+    if focal_x is None or not ((width and height) or {"cx", "cy"} <= set(values)):
         raise DataError(f"{where}: needs fl_x or camera_angle_x, and w and h or cx and cy")
     focal_y = values.get("fl_y", focal_x)
     centre_x = values["cx"] if "cx" in values else width / 2

@@ -11,12 +11,16 @@ from flow3r.errors import DataError
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """(number counted from 1, text) of the lines that are neither empty nor comments (#)."""
+    return [(n, line) for n, line in numbered_lines(path) if line and not line.startswith("#")]
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """(number counted from 1, text without blanks around it) of every line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as a text file ({error})") from error
-    lines = ((n, line.strip()) for n, line in enumerate(text.splitlines(), start=1))
-    return [(n, line) for n, line in lines if line and not line.startswith("#")]
+    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1)]
 
 
 def read_table(path: Path, columns: int) -> np.ndarray:
