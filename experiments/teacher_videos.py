@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flow3r.data.video.files import decode, display_name, find_videos
+from flow3r.data.video.files import display_name, find_videos
 from flow3r.data.video.frames import fit
+from flow3r.data.video.streams import decode
 from flow3r.errors import DataError
 from flow3r.teachers.base import FlowLabels, Teacher
 from flow3r.teachers.quality import cycle_error, cycle_summary, round_numbers

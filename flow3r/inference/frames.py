@@ -17,7 +17,7 @@ from flow3r.config import require
 from flow3r.data.readers.images import EXTENSIONS as IMAGE_EXTENSIONS
 from flow3r.data.readers.images import Picture, read_upright_rgb
 from flow3r.data.video.files import EXTENSIONS as VIDEO_EXTENSIONS
-from flow3r.data.video.files import decode
+from flow3r.data.video.streams import decode
 from flow3r.errors import DataError
 from flow3r.inference.images import find_images, resize
 from flow3r.inference.size import SizeRule

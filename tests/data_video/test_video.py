@@ -20,7 +20,7 @@ from flow3r.data.video.clips import (
     read_clip,
     read_clips,
 )
-from flow3r.data.video.files import decode
+from flow3r.data.video.streams import decode
 from flow3r.errors import ConfigError, DataError
 from flow3r.teachers.consistency import pixel_centres
 

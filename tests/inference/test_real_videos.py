@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow3r.data.video.files import decode, find_videos
+from flow3r.data.video.files import find_videos
+from flow3r.data.video.streams import decode
 from flow3r.inference.frames import FrameSettings, read_frames
 
 DEFAULT = Path(__file__).resolve().parents[2].parent / "shared" / "data"

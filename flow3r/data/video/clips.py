@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flow3r.data.video.clip_config import VideoConfig
-from flow3r.data.video.files import decode, find_videos, fingerprint, folder_fingerprint
+from flow3r.data.video.files import find_videos, fingerprint, folder_fingerprint
 from flow3r.data.video.frames import fit
 from flow3r.data.video.plan import ClipPlan, Skipped, VideoPlan, plan_clips
+from flow3r.data.video.streams import decode
 from flow3r.errors import DataError
 from flow3r.teachers.base import check_clip
 from flow3r.teachers.consistency import reduce_flow

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from flow3r.data.video.clip_config import VideoConfig
-from flow3r.data.video.files import decode, display_name, find_videos, fingerprint
+from flow3r.data.video.files import display_name, find_videos, fingerprint
 from flow3r.data.video.frames import enlargement, fit
+from flow3r.data.video.streams import decode
 from flow3r.errors import DataError
 from flow3r.teachers.dis import DisConfig, DisTeacher
 
