@@ -12,6 +12,10 @@ from flow3r.errors import ConfigError
 
 T = TypeVar("T")
 
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a field that was added when runs had been recorded: `to_mapping` leaves it out at its
+default, so that the identity of every run without it stays what it was."""
+
 UNIONS = (typing.Union, types.UnionType)
 
 
@@ -53,7 +57,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """The inverse of `from_mapping`: plain dicts, lists and scalars, ready for JSON."""
-    return _plain(dataclasses.asdict(config))
+    return _plain(config)
 
 
 def require(condition: bool, message: str) -> None:
@@ -98,6 +102,12 @@ def _literals(cls: type) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if not (f.metadata.get("later") and getattr(value, f.name) == f.default)
+        }
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

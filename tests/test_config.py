@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from flow3r.config import from_mapping, require, to_mapping
+from flow3r.config import LATER, from_mapping, require, to_mapping
 from flow3r.errors import ConfigError
 
 
@@ -96,3 +96,15 @@ def test_a_union_is_told_apart_by_its_tag():
 def test_errors_in_a_union_name_the_place(mapping, message):
     with pytest.raises(ConfigError, match=message):
         from_mapping(Drawing, {"figure": mapping})
+
+
+@dataclass(frozen=True)
+class Grown:
+    side: int
+    weight: float = field(default=1.0, metadata=LATER)
+
+
+def test_a_later_field_is_left_out_at_its_default():
+    assert to_mapping(Grown(2)) == {"side": 2}
+    assert to_mapping(Grown(2, 3.0)) == {"side": 2, "weight": 3.0}
+    assert from_mapping(Grown, to_mapping(Grown(2))) == Grown(2)

@@ -89,3 +89,18 @@ def test_stages_come_after_what_they_depend_on():
     for stage in required_stages(compose(["profile=smoke"]).spec):
         assert set(stage.depends_on) <= seen
         seen.add(stage.id)
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("smoke", {"3d-sup": "a73b73a88dfd", "flow-factored": "0737bdb0e500"}),
+        ("laptop", {"3d-sup": "6933af143ed3", "flow-factored": "4c0166bcfc7b"}),
+    ],
+)
+def test_the_ids_of_recorded_runs_stay(profile, expected):
+    """A setting that was added later must not rename what was run without it."""
+    for formulation, name in expected.items():
+        unlabelled = ["data.unlabelled_clips=0"] if formulation == "3d-sup" else []
+        spec = compose([f"profile={profile}", f"formulation={formulation}", *unlabelled]).spec
+        assert run_id(spec) == name
