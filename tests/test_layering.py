@@ -29,8 +29,9 @@ and launching load no analysis."""
 ROOMS = {
     "geometry": set(),
     "model": {"geometry"},
-    "data": {"geometry", "teachers"},
-    "teachers": {"geometry", "data"},
+    "storage": set(),
+    "data": {"geometry", "teachers", "storage"},
+    "teachers": {"geometry", "data", "storage"},
     "formulations": {"geometry", "model"},
     "losses": {"geometry", "model", "data", "teachers"},
     "training": {"geometry", "model", "data", "teachers", "formulations", "losses"},
