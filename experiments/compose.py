@@ -24,6 +24,8 @@ SURROUNDINGS = (
     "head_options",
     "released_weights",
 )
+PROFILE_VALUES = ("model_size", "matched_steps")
+"""What a sweep may lay out per profile and name in its arms, as in `model=vggt-{model_size}`."""
 INIT = "model.init="
 KINDS = {
     "pi3": "pi3",
@@ -128,19 +130,23 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
             f"sweep={name} is not laid out for profile={profile}; it has {sorted(profiles)}"
         )
     merged = {"name": name, **sweep, **profiles.get(profile, {})}
-    return _with_scaling_arms(_with_model_size(merged))
+    return _with_scaling_arms(_with_profile_values(merged))
 
 
-def _with_model_size(sweep: dict[str, Any]) -> dict[str, Any]:
-    """The profile's `model_size` in place of {model_size} in the overrides of the arms."""
-    size = sweep.pop("model_size", None)
-    if size is None:
-        return sweep
+def _with_profile_values(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The profile's own values in place of their {names} in the overrides of the arms."""
+    values = {name: sweep.pop(name) for name in PROFILE_VALUES if name in sweep}
     arms = {
-        name: {**arm, "overrides": [o.replace("{model_size}", size) for o in arm["overrides"]]}
+        name: {**arm, "overrides": [_filled(o, values) for o in arm["overrides"]]}
         for name, arm in sweep["arms"].items()
     }
     return {**sweep, "arms": arms}
+
+
+def _filled(override: str, values: dict[str, Any]) -> str:
+    for name, value in values.items():
+        override = override.replace(f"{{{name}}}", str(value))
+    return override
 
 
 def _with_scaling_arms(sweep: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""Floating-point operations of a program, and what a device could do at best."""
+"""What share of a device's best a program reaches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from experiments.benchmarks.measure import rounded, timed
 from experiments.benchmarks.settings import Settings
@@ -14,14 +12,6 @@ from experiments.benchmarks.settings import Settings
 DATASHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40": 181e12, "RTX 4090": 165e12}
 """Dense bf16 operations per second of the tensor cores (float32 accumulation), by the vendor."""
 SIDE = 2048
-
-
-def count_flops(run: Callable[[], Any]) -> int:
-    """Operations of one call: matrix products, convolutions, attention; a product-sum is two."""
-    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    with FlopCounterMode(display=False, custom_mapping={attention: _attention_flops}) as counter:
-        run()
-    return counter.get_total_flops()
 
 
 def peak_flops(settings: Settings, precision: str) -> tuple[float, str]:
@@ -48,7 +38,3 @@ def utilisation(flops: int, seconds: float, settings: Settings, precision: str) 
         "peak_flops": rounded(peak),
         "peak_flops_from": source,
     }
-
-
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_flop_count(query, key, value)

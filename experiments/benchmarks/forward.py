@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from experiments.benchmarks import problem
-from experiments.benchmarks.flops import count_flops, utilisation
+from experiments.benchmarks.flops import utilisation
 from experiments.benchmarks.measure import Variant, measure, say
 from experiments.benchmarks.settings import Settings
 from flow3r.formulations.assembled import Flow3r
 from flow3r.training.compilation import compile_blocks
+from flow3r.training.flops import count_flops
 from flow3r.training.precision import mixed_precision
 
 

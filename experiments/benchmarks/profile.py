@@ -9,12 +9,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from experiments.benchmarks import problem
-from experiments.benchmarks.flops import count_flops, utilisation
+from experiments.benchmarks.flops import utilisation
 from experiments.benchmarks.forward import forward
 from experiments.benchmarks.measure import peak_bytes, rounded, say, surroundings, timed
 from experiments.benchmarks.settings import Settings
 from experiments.benchmarks.train_step import TrainStep, step_batch
 from flow3r.training.compilation import compile_blocks
+from flow3r.training.flops import count_flops
 
 LARGEST = 3
 

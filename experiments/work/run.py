@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -20,13 +21,14 @@ from experiments.recording import Recorder, last_checkpoint, silent_hooks
 from experiments.rundir import RunDirectory
 from experiments.scoring import Validation, evaluate_run
 from experiments.spec import RunSpec, parse_spec
-from flow3r.data.mixing import BatchPlan
+from flow3r.data.mixing import WHOLE, BatchConfig, BatchPlan, Share
 from flow3r.data.pool import Pool
 from flow3r.files import read_json, write_json
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
 from flow3r.training.distributed import Group
+from flow3r.training.flops import training_flops
 from flow3r.training.loop import Trainer
 from flow3r.training.supervision import RunObjective
 
@@ -63,6 +65,7 @@ def _train(
     spec, runtime = content["spec"], content["runtime"]
     pools = open_pools(spec, directory.output_dir)
     model = initial_model(spec, parsed, directory.output_dir).to(device)
+    flops = _flops(parsed, pools, model, device) if group.rank == 0 else None
     accelerate(model, parsed.training, runtime, device)
     validation = Validation(model, spec, parsed, directory.output_dir, device)
     every = parsed.evaluation.validation_every
@@ -70,11 +73,11 @@ def _train(
         state = last_checkpoint(directory)
         hooks = silent_hooks(runtime, stop, validation.metrics, every)
     else:
-        _write_provenance(directory, model, pools, device, group)
+        _write_provenance(directory, model, pools, device, group, flops)
         recorder = Recorder(directory, runtime, stop, validation.metrics, every)
         state, hooks = recorder.resume(parsed.training.total_steps), recorder.hooks()
     objective = RunObjective(model, parsed.loss, parsed.training.precision, group.total)
-    loader = _loader(parsed, pools, device, group)
+    loader = _loader(parsed, pools, device, group.share)
     trainer = Trainer(objective, loader, parsed.training, hooks, group)
     if not trainer.fit(state):
         return None
@@ -83,11 +86,18 @@ def _train(
     )
 
 
+def _flops(parsed: RunSpec, pools: dict[str, Pool], model: Flow3r, device: torch.device) -> int:
+    small = BatchConfig(replay=0, labelled=1, flexible=1, filler_replay_share=0.0)
+    batch = _loader(replace(parsed, batch=small), pools, device, WHOLE).step(0)
+    objective = RunObjective(model, parsed.loss, parsed.training.precision)
+    return training_flops(objective, batch, parsed.batch, parsed.training)
+
+
 def _loader(
-    parsed: RunSpec, pools: dict[str, Pool], device: torch.device, group: Group
+    parsed: RunSpec, pools: dict[str, Pool], device: torch.device, share: Share
 ) -> BatchLoader:
     sizes = {name: len(p) for name, p in pools.items()}
-    plan = BatchPlan(parsed.batch, parsed.seed, sizes, group.share)
+    plan = BatchPlan(parsed.batch, parsed.seed, sizes, share)
     given = parsed.formulation.options.get("intrinsics") == "given"
     augmentation = parsed.training.augmentation
     return BatchLoader(plan, pools, augmentation, device, calibrated=given)
@@ -99,6 +109,7 @@ def _write_provenance(
     pools: dict[str, Pool],
     device: torch.device,
     group: Group,
+    flops: int | None,
 ) -> None:
     write_json(
         directory.path / "provenance.json",
@@ -110,6 +121,7 @@ def _write_provenance(
             "processes": group.size,
             "parallel": group.strategy if group.size > 1 else None,
             "data_fingerprints": fingerprints(pools),
+            "train_flops": flops,
             "initial_weights": weights_digest(model.model.state_dict()),
             "parameters": {
                 "backbone": _count(model.model.backbone),
