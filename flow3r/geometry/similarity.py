@@ -57,9 +57,24 @@ def umeyama(source: Tensor, target: Tensor, weight: Tensor | None = None) -> Sim
 
     spread = variance > _MIN_RELATIVE_SPREAD * (w * x.square()).sum(dim=(-2, -1))
     usable = spread & (used[..., 0].sum(dim=-1) >= _MIN_POINTS)
-    identity = torch.eye(3, dtype=x.dtype, device=x.device)
+    found = similarity_of_moments(mean_x, mean_y, covariance, variance, usable)
+    return Similarity(found.scale.to(dtype), found.rotation.to(dtype), found.translation.to(dtype))
+
+
+def similarity_of_moments(
+    mean_x: Tensor,  # [..., 3] of the source
+    mean_y: Tensor,  # [..., 3] of the target
+    covariance: Tensor,  # [..., 3, 3] mean of (target - mean_y) (source - mean_x)^T
+    variance: Tensor,  # [...] mean of |source - mean_x|^2
+    usable: Tensor,  # [...] bool: enough points, and not all in one place
+) -> Similarity:
+    """The similarity of `umeyama` from sums over the points, which may be taken block by block.
+
+    Where not `usable`: identity, scale 1 and the difference of the means.
+    """
+    identity = torch.eye(3, dtype=mean_x.dtype, device=mean_x.device)
     rotation = nearest_rotation(torch.where(usable[..., None, None], covariance, identity))
     trace = (rotation * covariance).sum(dim=(-2, -1))
     scale = torch.where(usable, trace / torch.where(usable, variance, 1.0), 1.0)
     translation = mean_y - scale[..., None] * (rotation @ mean_x[..., None])[..., 0]
-    return Similarity(scale.to(dtype), rotation.to(dtype), translation.to(dtype))
+    return Similarity(scale, rotation, translation)

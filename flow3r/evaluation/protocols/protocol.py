@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from flow3r.config import require, require_choice, to_mapping
+from flow3r.config import require, to_mapping
 from flow3r.evaluation.names import metric
 
 
@@ -97,7 +97,10 @@ class PointRules:
 class DepthRules:
     """How predicted depth is aligned to the truth, and which pixels count."""
 
-    alignment: Literal["scale_shift", "scale", "median", "metric"] = "scale_shift"
+    alignment: Literal["scale_shift", "scale_shift_published", "scale", "median", "metric"] = (
+        "scale_shift"
+    )
+    """`depth_alignment` has one function for each."""
     per: Literal["sequence", "frame"] = "sequence"
     max_depth: float = 0.0
     """True depths from here on do not count; 0 = no limit."""
@@ -127,6 +130,8 @@ class Protocol:
     scenes: tuple[str, ...] = ()
     """Only these scenes of the split; () = all."""
     frames: FrameChoice = field(default_factory=FrameChoice)
+    single_frames: bool = False
+    """The model sees one frame at a time (mono depth), not the sequence."""
     size: SizeRule = field(default_factory=SizeRule)
     poses: PoseRules = field(default_factory=PoseRules)
     points: PointRules = field(default_factory=PointRules)
@@ -136,7 +141,8 @@ class Protocol:
         require(bool(self.metrics), f"protocol {self.name}: it has no metrics")
         for name in self.metrics:
             metric(name)
-        require_choice("family", self.family, ("static", "dynamic", "depth"))
+        single = self.single_frames and self.family != "depth"
+        require(not single, f"protocol {self.name}: single frames have no poses to compare")
 
     @property
     def needs_poses(self) -> bool:
@@ -148,7 +154,7 @@ class Protocol:
 
         `data` is the fingerprint of the dataset. Predictions belong to it.
         """
-        shown = ("dataset", "split", "settings", "scenes", "frames", "size")
+        shown = ("dataset", "split", "settings", "scenes", "frames", "single_frames", "size")
         return _digest({name: to_mapping(self)[name] for name in shown} | {"data": data})
 
     def fingerprint(self, data: str) -> str:
