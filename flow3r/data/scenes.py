@@ -62,7 +62,10 @@ class Frame:
 
     @property
     def world_from_camera(self) -> np.ndarray | None:
-        """float64 [4, 4], OpenCV axes, or None. Raises DataError where it is no rigid motion."""
+        """float64 [4, 4], OpenCV axes, or None. Raises DataError where it is no rigid motion.
+
+        The rotation is the nearest one to the rounded numbers of the file.
+        """
         pose = self._matrix("pose", self.pose_source, 4)
         if pose is None:
             return None
@@ -73,7 +76,8 @@ class Frame:
                 f"pose of frame {self.name}: not a rotation (R R^T differs from 1 by {error:.2g}, "
                 f"determinant {np.linalg.det(rotation):.3g})"
             )
-        return pose
+        left, _, right = np.linalg.svd(rotation)
+        return np.block([[left @ right, pose[:3, 3:]], [np.zeros((1, 3)), np.ones((1, 1))]])
 
     def _matrix(self, what: str, source: Source, side: int) -> np.ndarray | None:
         value = _read(source)

@@ -1,0 +1,1 @@
+"""Labelled clips out of recorded scenes: which frames, framed how, with which flow."""
