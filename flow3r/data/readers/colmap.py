@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from flow3r.data.readers.axes import inverted, rotation_from_quaternion
+from flow3r.data.readers.depth import measured
 from flow3r.data.readers.intrinsics import from_corner_origin, pinhole
+from flow3r.data.readers.lens import Lens
 from flow3r.data.readers.numbers import numbered_lines, read_lines
 from flow3r.data.readers.poses import rigid
 from flow3r.errors import DataError
@@ -36,6 +38,8 @@ class ColmapCamera:
     height: int
     width: int
     intrinsics: np.ndarray  # [3, 3], first pixel's centre at (0, 0)
+    lens: Lens | None
+    """None for a camera without distortion."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ class ColmapModel:
 def read_colmap(folder: Path) -> ColmapModel:
     """The model in a folder: binary if there is one, otherwise text.
 
-    Raises DataError for missing or damaged files and for cameras with distortion (undistort the
-    images first).
+    Raises DataError for missing or damaged files.
     """
     if (folder / "cameras.bin").is_file():
         cameras = _binary_cameras(folder / "cameras.bin")
@@ -73,6 +76,21 @@ def read_colmap(folder: Path) -> ColmapModel:
         if image.camera not in cameras:
             raise DataError(f"{folder}: image {image.name} names camera {image.camera}, not there")
     return ColmapModel(cameras, tuple(sorted(images, key=lambda image: image.name)))
+
+
+def read_colmap_depth(path: Path) -> np.ndarray:
+    """A dense map of COLMAP's stereo: text `width&height&1&`, then float32 rows; 0 = none."""
+    try:
+        content = path.read_bytes()
+        *size, values = content.split(b"&", 3)
+        width, height, channels = (int(number) for number in size)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a COLMAP depth map ({error})") from error
+    if channels != 1 or len(values) != 4 * width * height:
+        raise DataError(
+            f"{path}: {len(values)} bytes are not float32 of {width} x {height} x {channels}"
+        )
+    return measured(np.frombuffer(values, "<f4").reshape(height, width))
 
 
 def _text_cameras(path: Path) -> dict[int, ColmapCamera]:
@@ -164,15 +182,18 @@ def _camera(path: Path, model: str, parameters: list[float], size: tuple[int, in
             f"{ {name: count for name, (count, _) in shapes.items()} }"
         )
     focals = shapes[model][1]
-    distortion = parameters[focals + 2 :]
-    if any(distortion):
-        raise DataError(
-            f"{path}: camera {model} with distortion {distortion}; undistort the images first "
-            "(colmap image_undistorter)"
-        )
     centre = parameters[focals : focals + 2]
     intrinsics = pinhole(parameters[0], parameters[focals - 1], *centre)
-    return ColmapCamera(*size, from_corner_origin(intrinsics))
+    return ColmapCamera(
+        *size, from_corner_origin(intrinsics), _lens(model, parameters[focals + 2 :])
+    )
+
+
+def _lens(model: str, distortion: list[float]) -> Lens | None:
+    """COLMAP's coefficients come in OpenCV's order, but for the purely radial models."""
+    if not any(distortion):
+        return None
+    return Lens("fisheye" if model == "OPENCV_FISHEYE" else "radial", tuple(distortion))
 
 
 def _image(path: Path, name: str, camera: int, pose: list[float]) -> ColmapImage:

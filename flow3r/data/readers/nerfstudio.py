@@ -6,7 +6,6 @@ converted here.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +16,12 @@ import numpy as np
 
 from flow3r.data.readers.axes import opencv_from_opengl
 from flow3r.data.readers.intrinsics import checked_intrinsics, from_corner_origin, pinhole
+from flow3r.data.readers.lens import Lens
+from flow3r.data.readers.structured import read_structured
 from flow3r.errors import DataError
 
-DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+_RADIAL = ("k1", "k2", "p1", "p2", "k3", "k4")
+_FISHEYE = ("k1", "k2", "k3", "k4")
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,16 @@ class NerfFrame:
     image: str
     depth: str | None
     intrinsics: np.ndarray  # [3, 3]
+    lens: Lens | None
     world_from_camera: np.ndarray  # [4, 4]
 
 
 def read_transforms(path: Path) -> tuple[NerfFrame, ...]:
     """The frames in the order of the file.
 
-    Raises DataError naming the file and the frame for what is missing, and for distortion.
+    Raises DataError naming the file and the frame for what is missing.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    content = read_structured(path)
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not frames:
         raise DataError(f"{path}: no list `frames` with anything in it")
@@ -63,13 +63,12 @@ def _frame(path: Path, shared: Mapping[str, Any], own: Any, index: int) -> NerfF
         own["file_path"],
         own.get("depth_file_path"),
         _intrinsics({**shared, **own}, where),
+        _lens({**shared, **own}),
         opencv_from_opengl(pose),
     )
 
 
 def _intrinsics(values: Mapping[str, Any], where: str) -> np.ndarray:
-    if any(values.get(name) for name in DISTORTION):
-        raise DataError(f"{where}: the camera has distortion; undistort the images first")
     width, height = values.get("w"), values.get("h")
     focal_x = values.get("fl_x")
     if focal_x is None and width and "camera_angle_x" in values:
@@ -81,3 +80,11 @@ def _intrinsics(values: Mapping[str, Any], where: str) -> np.ndarray:
     centre_y = values["cy"] if "cy" in values else height / 2
     matrix = pinhole(focal_x, focal_y, centre_x, centre_y)
     return from_corner_origin(checked_intrinsics(matrix, where))
+
+
+def _lens(values: Mapping[str, Any]) -> Lens | None:
+    fisheye = values.get("camera_model") == "OPENCV_FISHEYE"
+    coefficients = tuple(float(values.get(n) or 0) for n in (_FISHEYE if fisheye else _RADIAL))
+    if not any(coefficients):
+        return None
+    return Lens("fisheye" if fisheye else "radial", coefficients)
