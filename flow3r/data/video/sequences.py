@@ -7,10 +7,13 @@ of digits.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from flow3r.errors import DataError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _NUMBER = re.compile(r"^(.*?)([0-9]{1,18})([^0-9]*)$", re.DOTALL)  # 18 digits fit in 64 bits
@@ -68,3 +71,12 @@ def _by_width(digits: list[str]) -> dict[int, list[int]]:
             width = max((w for w in padded if w < len(d)), default=0)
         groups.setdefault(width, []).append(int(d))
     return groups
+
+
+def sequence_numbers(pattern: Path) -> list[int]:
+    """The numbers of the frames that a sequence has now, rising; DataError if it has none."""
+    names = [entry.name for entry in os.scandir(pattern.parent)]
+    for sequence in find_sequences(names)[0]:
+        if sequence.pattern == pattern.name:
+            return list(sequence.numbers)
+    raise DataError(f"{pattern}: the sequence has no frames")

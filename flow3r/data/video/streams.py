@@ -82,7 +82,12 @@ def check_readable(path: Path) -> None:
     """DataError unless it is a regular file with content: opening a pipe would block for ever."""
     if not path.is_file():
         raise DataError(f"{path}: not a regular file")
-    if path.stat().st_size == 0:
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if not beginning:
         raise DataError(f"{path}: empty file")
 
 
