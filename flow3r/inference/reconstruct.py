@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flow3r.config import require
@@ -68,15 +69,24 @@ def reconstruct(
     Raises DataError if the prediction is not finite. The flow head runs on one pair of frames at
     a time, which bounds its memory.
     """
-    device = next(model.parameters()).device
-    images = torch.from_numpy(frames.images).to(device).permute(0, 3, 1, 2)[None].float() / 255
+    prediction = predict(model, frames.images, on_progress)
     with torch.inference_mode():
-        with _counting_blocks(model, on_progress):
-            prediction = model(images)
         flow = _neighbour_flow(model, prediction, on_progress) if settings.with_flow else None
         result = _result(prediction, flow, frames, settings)
     _require_finite(result, model.compute_dtype)
     return result
+
+
+def predict(
+    model: Flow3r,
+    images: NDArray[np.uint8],
+    on_progress: Progress = lambda what, done, total: None,
+) -> Prediction:
+    """One forward pass over images [N, H, W, 3] as one clip, without the flow head."""
+    device = next(model.parameters()).device
+    clip = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)[None].float() / 255
+    with torch.inference_mode(), _counting_blocks(model, on_progress):
+        return model(clip)
 
 
 @contextlib.contextmanager
