@@ -1,4 +1,4 @@
-"""Score a trained run, or a released weights file, on the test benchmarks."""
+"""Score a trained run, a released weights file or a rival's predictions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from experiments.arguments import run_script, split_arguments
 
 HELP = """
 Score a trained run on its test benchmarks, or a released weights file on those of a config.
+With evaluation=: a run, weights or a rival's predictions on the field's benchmarks.
 
   python experiments/evaluate.py run=<output_dir>/runs/<run id>
   python experiments/evaluate.py run=<output_dir>/runs/<run id>/checkpoint/weights.pt
   python experiments/evaluate.py run=<run directory> predict=true device=cuda
   python experiments/evaluate.py weights=flow3r.safetensors size.pixels=112 profile=gpu
+  python experiments/evaluate.py evaluation=sintel path=/data/sintel weights=flow3r.safetensors
+  python experiments/evaluate.py evaluation=sintel path=/data/sintel predictions=rival/sintel
 
 A run: by default its exported predictions are scored again, without the model: a changed metric
 takes seconds. With predict=true, or where there are no predictions, the weights are run again.
@@ -30,11 +33,29 @@ and formulation are found in the file if not given. Prints what was imported and
 writes a new directory <output_dir>/evaluations/<name of the file>[-2, -3, ...].
 
   device=auto|cpu|cuda where to run the model (default auto)
+
+Benchmarks: predictions are made once per sequence, into <output_dir>/predictions, and scored from
+these files by all cores; the same command continues after a kill, and scores again when all is
+there. The record goes to <output_dir>/evaluations/<benchmark>-<id>.
+
+  evaluation=NAMES     one of {protocols}, or several with commas
+  path=FOLDER          the dataset as it was downloaded; path.<benchmark>=FOLDER for several
+  weights=FILE|run=DIR|predictions=FOLDER   what is evaluated (docs/predictions.md: the format)
+  output_dir=FOLDER    (default outputs)
+  device=auto|cpu|cuda precision=auto|float32|bfloat16|float16   (auto: half precision on a GPU)
+  memory=GIB           refuse what would take more; needs are stated before the work starts
+  threads=N            cores to use (default all)
+  size.width=112 frames.count=10 ...   a protocol's settings, as in experiments/configs/evaluation;
+                       the result is marked as changed
 """
 
 
 def main(arguments: list[str]) -> int:
     """Evaluate and print the summary."""
+    if any(argument.startswith("evaluation=") for argument in arguments):
+        from experiments.evaluation.command import evaluate_benchmarks
+
+        return evaluate_benchmarks(dict(_pair(argument) for argument in arguments))
     own, rest = split_arguments(arguments, ("run", "weights", "predict", "device"))
     from flow3r.config import require
 
@@ -45,6 +66,14 @@ def main(arguments: list[str]) -> int:
     records = _score_file(own, rest) if "weights" in own else _score_run(own, rest)
     _print(records)
     return 0
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    from flow3r.config import require
+
+    name, equals, value = argument.partition("=")
+    require(bool(equals), f"{argument!r} is not understood; write arguments as name=value")
+    return name, value
 
 
 def _score_run(own: dict[str, str], rest: list[str]) -> dict:
@@ -100,5 +129,10 @@ def _cell(value: float | None, decimals: int) -> str:
     return f"{'-':>10}" if value is None else f"{value:>10.{decimals}f}"
 
 
+def _help() -> str:
+    folder = Path(__file__).parent / "configs" / "evaluation"
+    return HELP.replace("{protocols}", ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))))
+
+
 if __name__ == "__main__":
-    run_script(main, HELP)
+    run_script(main, _help())

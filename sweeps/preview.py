@@ -34,7 +34,7 @@ def _stage_table(
         if not job.is_run:
             skipped = job.id not in wanted and state[job.id] != states.DONE
             rows.append((job.id, "not needed" if skipped else state[job.id], _cost(job, costs)))
-    return _table(("stage", "state", "cost"), rows)
+    return table_lines(("stage", "state", "cost"), rows)
 
 
 def _run_table(
@@ -46,7 +46,7 @@ def _run_table(
         cost = "shared with a run above" if entry.run_id in seen else _cost(job, costs)
         seen.add(entry.run_id)
         rows.append((entry.arm, str(entry.seed), entry.run_id, state[entry.run_id], cost))
-    return _table(("arm", "seed", "id", "state", "cost"), rows)
+    return table_lines(("arm", "seed", "id", "state", "cost"), rows)
 
 
 def _total(
@@ -66,7 +66,8 @@ def _cost(job: Job, costs: CostModel) -> str:
     return f"{in_words(cost.seconds)} ({cost.source})" if cost.seconds is not None else cost.source
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+def table_lines(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Aligned columns."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in [header, *rows]]
     return [line.rstrip() for line in lines]

@@ -13,6 +13,9 @@ from flow3r.errors import ConfigError, DataError
 from sweeps.options import Options, parse
 from sweeps.usage import usage
 
+BENCHMARKS = "benchmarks"
+"""The sweep that trains nothing: it evaluates what there is."""
+
 
 def main(words: list[str]) -> int:
     """Returns the exit code: 0 all done, 1 a run failed, 2 a mistake of the user, 130 stopped."""
@@ -30,7 +33,10 @@ def main(words: list[str]) -> int:
 
 
 def _execute(options: Options) -> int:
-    from sweeps.session import preview_sweep, run_sweep
+    if options.sweep == BENCHMARKS:
+        from sweeps.benchmark_session import preview_sweep, run_sweep
+    else:
+        from sweeps.session import preview_sweep, run_sweep
 
     if options.dry_run:
         print(preview_sweep(options))

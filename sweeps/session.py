@@ -54,8 +54,8 @@ def run_sweep(options: Options) -> int:
     exit_code, closing = EXIT_FAILED, []
     try:
         ledger = _run_jobs(options, plan, jobs)
-        exit_code = _exit_code(ledger)
-        closing = _failures(ledger)
+        exit_code = exit_code_of(ledger)
+        closing = failures(ledger)
         if exit_code == EXIT_STOPPED:
             closing.append("stopped; the same command continues")
         else:
@@ -94,7 +94,7 @@ def record_plan(plan: Plan, output_dir: Path) -> None:
                 f"output_dir={output_dir} holds sweep={plan.sweep} with profile={other}, not "
                 f"profile={plan.profile}; choose another output_dir, or profile={other}"
             )
-        record = plan_record(plan, _git_commit())
+        record = plan_record(plan, git_commit())
         directories = [output_dir / "runs" / run.run_id for run in plan.runs]
         finished = sum(states.state_of(directory) == states.DONE for directory in directories)
         record["questions_stated"] = stated(record["questions"], before, finished)
@@ -183,14 +183,16 @@ def _slots(options: Options, plan: Plan) -> list[Slot]:
     return local_slots(count, runtime["device"], runtime["threads"], runtime.get("processes", 1))
 
 
-def _exit_code(ledger: Ledger) -> int:
+def exit_code_of(ledger: Ledger) -> int:
+    """How the front door ends."""
     ended = [outcome.state for outcome in ledger.outcomes.values()]
     if INTERRUPTED in ended or not ledger.finished():
         return EXIT_STOPPED
     return EXIT_FAILED if FAILED in ended else EXIT_DONE
 
 
-def _failures(ledger: Ledger) -> list[str]:
+def failures(ledger: Ledger) -> list[str]:
+    """A line per failed job, then their logs."""
     failed = [(ledger.jobs[n], o) for n, o in ledger.outcomes.items() if o.state == FAILED]
     words = [f"failed: {job.label} ({job.id}): {outcome.reason}" for job, outcome in failed]
     return [*words, *(f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j))]
@@ -232,7 +234,8 @@ def _report(output_dir: Path, sweep: str) -> list[str]:
     return ["", summary.table, "", summary.answer, "", f"Report: {summary.path}"]
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
+    """The commit that runs; None outside a repository."""
     words = ["git", "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)

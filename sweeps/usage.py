@@ -25,6 +25,11 @@ Options
 Overrides
   name=value              any setting of the run config that the arms do not set,
                           e.g. training.clip=0.5 or runtime.device=cpu
+sweep=benchmarks trains nothing; its settings are those of experiments/configs/sweep/benchmarks.yaml
+  file=mine.yaml          a copy of it, filled in
+  models.NAME.run=DIR     or .weights=FILE, or .predictions=FOLDER: what is evaluated
+  benchmarks=[NAME,...]   paths.NAME=FOLDER: on what; size.width=112 and the like change protocols
+  rescore=true            score finished evaluations again, from their predictions
 
 The same command again continues where the last one stopped: finished runs are kept, half-done
 runs go on from their checkpoint, failed ones are tried again. Ctrl-C stops after a checkpoint,
@@ -39,6 +44,7 @@ Examples
   python sweeps/run.py sweep=formulations dry_run=true
   python sweeps/run.py sweep=formulations profile=smoke output_dir=/tmp/smoke
   python sweeps/run.py sweep=scaling seeds=[0,1]
+  python sweeps/run.py sweep=benchmarks models.ours.run=outputs/runs/ID paths.sintel=/data/sintel
 """
 
 
