@@ -115,10 +115,10 @@ def _text_images(path: Path) -> list[ColmapImage]:
             continue
         words = line.split(maxsplit=9)
         try:
-            pose = [float(word) for word in words[1:8]]
-            images.append(_image(path, words[9], int(words[8]), pose))
+            pose, camera, name = [float(word) for word in words[1:8]], int(words[8]), words[9]
         except (ValueError, IndexError):
             raise DataError(f"{path}, line {number}: {line[:60]!r} is not an image") from None
+        images.append(_image(path, name, camera, pose))
         observations = number + 1
     return images
 

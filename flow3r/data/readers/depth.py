@@ -67,13 +67,12 @@ def read_depth_npz(path: Path, key: str, scale: float = 1.0) -> np.ndarray:
 def read_depth_dpt(path: Path) -> np.ndarray:
     """Sintel's .dpt: float32 tag 202021.25, int32 width and height, float32 values."""
     content = _bytes(path)
-    tag = np.frombuffer(content[:4], "<f4")
-    if len(tag) != 1 or tag[0] != np.float32(_DPT_TAG):
-        raise DataError(f"{path}: starts with {tag.tolist()}, not with Sintel's tag {_DPT_TAG}")
-    size = np.frombuffer(content[4:12], "<i4")
-    if len(size) != 2 or (size < 1).any() or len(content) != 12 + 4 * int(size[0]) * int(size[1]):
-        raise DataError(f"{path}: {len(content)} bytes do not fit (width, height) {size.tolist()}")
-    return measured(np.frombuffer(content[12:], "<f4").reshape(int(size[1]), int(size[0])))
+    if len(content) < 12 or np.frombuffer(content[:4], "<f4")[0] != np.float32(_DPT_TAG):
+        raise DataError(f"{path}: does not start with Sintel's tag {_DPT_TAG}, width and height")
+    width, height = np.frombuffer(content[4:12], "<i4").tolist()
+    if min(width, height) < 1 or len(content) != 12 + 4 * width * height:
+        raise DataError(f"{path}: {len(content)} bytes do not fit {width} x {height} float32")
+    return measured(np.frombuffer(content[12:], "<f4").reshape(height, width))
 
 
 def read_depth_raw(path: Path, size: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Looking a download over before anything is trained on it."""
