@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flow3r.config import from_mapping, require_choice
+from flow3r.data.datasets.recorded import Layout
 from flow3r.data.scenes import Dataset
 from flow3r.errors import DataError
 
@@ -46,3 +47,8 @@ def open_dataset(name: str, path: Path | str, settings: Mapping[str, Any] | None
     if not path.is_dir():
         raise DataError(f"{path}: not a folder; dataset {name} is read from the folder it lies in")
     return module.open_dataset(path, from_mapping(module.Settings, settings or {}, name))
+
+
+def layouts() -> tuple[Layout, ...]:
+    """What each dataset expects of a download, in the registry's order."""
+    return tuple(import_module(f"{__package__}.{module}").LAYOUT for module in MODULES.values())
