@@ -102,6 +102,12 @@ class RecordStore:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.path.iterdir())
 
+    def payload_bytes(self) -> int:
+        """Bytes of all payloads, without headers and index."""
+        for bucket in self._buckets:
+            bucket.refresh()
+        return sum(int(b.lookup.entries["length"].sum()) for b in self._buckets)
+
     def damage(self) -> Iterator[Damage]:
         """Read every byte, and name what is not what was written."""
         for bucket in self._buckets:
