@@ -13,8 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from flow3r.config import require
 from flow3r.teachers.base import ExactFlow, FlowLabels, Teacher, check_clip
 from flow3r.teachers.resizing import to_unit
+
+
+def weights_content(path: Path) -> str:
+    """16 hexadecimal digits that identify a file of weights by what it holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -41,19 +48,23 @@ class LearnedTeacher(Teacher):
     def settings(self) -> Mapping[str, Any]:
         """Without device and batch; a file of weights by its content, not its path."""
         values = dataclasses.asdict(self.config)
-        for name in ("device", "batch"):
+        for name in ("device", "batch", "content"):
             del values[name]
         return values | {"weights": self._weights_id}
 
     @cached_property
     def _weights_id(self) -> str:
         path = Path(self.config.weights)
-        if not path.is_file():
-            return self.config.weights
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return weights_content(path) if path.is_file() else self.config.weights
 
     @cached_property
     def _model(self) -> nn.Module:
+        planned = self.config.content
+        require(
+            planned in ("", self._weights_id),
+            f"teacher {self.name!r}: {self.config.weights} changed since the run was planned "
+            f"(content {self._weights_id}, planned with {planned})",
+        )
         model = self._load() if self.build is None else self.build(self.config)
         return model.eval().to(self.config.device)
 

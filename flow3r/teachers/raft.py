@@ -31,6 +31,9 @@ class RaftConfig:
 
     weights: str = ""
     """File with the state dict of torchvision's model; required."""
+    content: str = ""
+    """Hash of the file when the run was planned: it identifies the weights, the path does not.
+    Another file is refused. Empty: not checked."""
     variant: str = "raft_large"
     updates: int = 12
     """Recurrent updates per pair; torchvision's default."""

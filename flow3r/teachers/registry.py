@@ -27,8 +27,21 @@ TEACHERS: dict[str, Callable[[Mapping[str, Any]], Teacher]] = {
     "ufm": lambda settings: UfmTeacher(from_mapping(UfmConfig, settings, "teacher")),
 }
 
+LEARNED = ("raft", "ufm")
+"""Those with a network, which runs on a device."""
+NEED_TRUTH = ("exact", "noisy")
+"""Those that label generated clips only."""
 
-def make_teacher(name: str, settings: Mapping[str, Any] | None = None) -> Teacher:
-    """The teacher called `name`. Raises ConfigError for an unknown name or setting."""
+
+def make_teacher(
+    name: str, settings: Mapping[str, Any] | None = None, device: str | None = None
+) -> Teacher:
+    """The teacher called `name`. Raises ConfigError for an unknown name or setting.
+
+    device: where a teacher with a network runs unless its settings say it.
+    """
     require_choice("teacher", name, TEACHERS)
-    return TEACHERS[name](settings or {})
+    settings = dict(settings or {})
+    if device is not None and name in LEARNED:
+        settings.setdefault("device", device)
+    return TEACHERS[name](settings)

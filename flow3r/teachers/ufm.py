@@ -33,6 +33,9 @@ class UfmConfig:
     weights: str = ""
     """A checkpoint file, or a name on the hub such as infinity1096/UFM-Base; required. Only a
     hub name makes the package use the network, and only if its cache does not have it."""
+    content: str = ""
+    """Hash of the file when the run was planned: it identifies the weights, the path does not.
+    Another file is refused. Empty: not checked."""
     variant: str = "base"
     size: tuple[int, int] = (420, 560)
     """(height, width) the images are stretched to: the model's own inference size. At another one
