@@ -1,9 +1,13 @@
 """Every shipped config composes; a mistake is one clear message with the choices."""
 
+import shutil
+
 import pytest
 import torch
 
 from experiments.compose import CONFIGS, choices, compose, load_sweep
+from experiments.identity import run_id
+from experiments.stages import required_stages
 from flow3r.errors import ConfigError, DataError
 from flow3r.teachers.registry import TEACHERS
 
@@ -92,6 +96,56 @@ def test_videos_take_the_place_of_generated_unlabelled_clips(tmp_path):
     assert compose(overrides).spec["data"]["videos"]["content"] != spec["data"]["videos"]["content"]
 
 
+def test_videos_are_labelled_by_dis_or_by_the_teacher_that_is_named(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    (tmp_path / "raft.pth").write_bytes(b"2")
+    videos = ["profile=smoke", "data=videos", f"data.videos.folder={tmp_path}"]
+    plain = compose(videos).spec["data"]["videos"]["teacher"]
+    assert plain["name"] == "dis"
+    assert plain["settings"]["patch_stride"] == 2  # written out: they are part of a label's key
+    changed = compose([*videos, "teacher=dis", "+teacher.settings.patch_stride=4"])
+    assert changed.spec["data"]["videos"]["teacher"]["settings"]["patch_stride"] == 4
+    raft = compose([*videos, "teacher=raft", f"teacher.settings.weights={tmp_path / 'raft.pth'}"])
+    assert raft.spec["data"]["videos"]["teacher"]["name"] == "raft"
+    for teacher in ("exact", "noisy"):
+        with pytest.raises(ConfigError, match=rf"teacher='{teacher}' needs the truth.*'dis'"):
+            compose([*videos, f"teacher={teacher}"])
+
+
+def test_a_manifest_takes_the_place_of_a_folder(make_manifest, tmp_path):
+    path = make_manifest(tmp_path / "videos", videos=1, clips=2)
+    given = ["profile=smoke", "data=videos", f"data.videos.manifest={path}"]
+    spec = compose(given).spec
+    assert spec["data"]["videos"]["ingest"] is None
+    assert [s.kind for s in required_stages(spec)].count("ingest") == 0
+    moved = shutil.copy(path, tmp_path / "moved.parquet")
+    assert run_id(compose([*given[:-1], f"data.videos.manifest={moved}"]).spec) == run_id(spec)
+    with pytest.raises(ConfigError, match=r"clips of 3 frames, the run needs 2 \(size.frames\)"):
+        compose([*given, "size.frames=2"])
+    with pytest.raises(DataError, match=r"absent\.parquet"):
+        compose([*given[:-1], f"data.videos.manifest={tmp_path / 'absent.parquet'}"])
+    with pytest.raises(ConfigError, match="one of folder="):
+        compose([*given, f"data.videos.folder={tmp_path}"])
+
+
+def test_the_labels_of_videos_are_a_stage_per_number_of_clips(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    videos = ["profile=smoke", "data=videos", f"data.videos.folder={tmp_path}"]
+
+    def stages(*overrides):
+        found = required_stages(compose([*videos, *overrides]).spec)
+        return {s.kind: s.id for s in found if s.kind in ("ingest", "pseudo-labels")}
+
+    first = stages()
+    assert set(first) == {"ingest", "pseudo-labels"}
+    fewer, stride = stages("data.unlabelled_clips=3"), stages("teacher=dis")
+    assert fewer["ingest"] == first["ingest"]
+    assert fewer["pseudo-labels"] != first["pseudo-labels"]
+    assert stride == first
+    assert stages("+data.videos.ingest.min_motion=0.1")["ingest"] != first["ingest"]
+    assert stages("runtime.store=/elsewhere", "runtime.label_workers=4") == first
+
+
 def test_a_missing_or_empty_video_folder_is_named(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(DataError, match="videos="):
@@ -124,7 +178,7 @@ def test_mistakes_are_named(overrides, message):
         compose(["profile=smoke", *overrides])
 
 
-@pytest.mark.parametrize("sweep", choices("sweep"))
+@pytest.mark.parametrize("sweep", [name for name in choices("sweep") if name != "benchmarks"])
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "gpu"])
 def test_every_arm_of_every_sweep_composes(sweep, profile):
     loaded = load_sweep(sweep, profile)
