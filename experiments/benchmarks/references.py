@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flow3r.data.clip import LabelledClips, PairFlow
+from flow3r.data.clip import LabelledClips, clips_at
 from flow3r.formulations.base import frames_of
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.total import LossConfig, supervised_loss
@@ -135,13 +134,6 @@ def looped_losses(
         of_clip = Flow(flow.target_px[one], flow.valid[one])
         total = total + terms["total"] + config.flow_weight * flow_loss(of_clip, clip.flow, config)
     return total / len(clips.images)
-
-
-def clips_at(clips: LabelledClips, index: slice) -> LabelledClips:
-    """Some clips of a batch."""
-    tensors = {k: v[index] for k, v in vars(clips).items() if isinstance(v, Tensor)}
-    flow = PairFlow(clips.flow.pairs, clips.flow.target_px[index], clips.flow.covisibility[index])
-    return replace(clips, flow=flow, **tensors)
 
 
 def _residual_unit(unit: nn.Module, x: Tensor) -> Tensor:

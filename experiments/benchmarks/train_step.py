@@ -11,9 +11,8 @@ from torch import Tensor
 
 from experiments.benchmarks import problem
 from experiments.benchmarks.measure import Variant, measure, say
-from experiments.benchmarks.references import clips_at
 from experiments.benchmarks.settings import PRECISIONS, Settings
-from flow3r.data.clip import PairFlow, UnlabelledClips
+from flow3r.data.clip import PairFlow, UnlabelledClips, clips_at
 from flow3r.formulations.assembled import Flow3r
 from flow3r.losses.total import LossConfig
 from flow3r.model.blocks import set_checkpointing

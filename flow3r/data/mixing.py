@@ -13,12 +13,14 @@ Because each part draws from its own stream, `replay` and `labelled` are identic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from flow3r.config import require
-from flow3r.streams import numpy_generator
+from flow3r.config import LATER, require
+from flow3r.data.epochs import Epochs, MixedEpochs, Mixture
+from flow3r.data.pairs import PairsConfig
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class BatchConfig:
     """Share of the flexible places filled with source clips in arms without unlabelled clips."""
     accumulate: int = 1
     """Split a step's batch into this many equal backward passes."""
+    pairs: PairsConfig = field(default=PairsConfig(), metadata=LATER)
+    """Which pairs of a clip are used; of every clip of the batch."""
 
     def __post_init__(self) -> None:
         for name in ("replay", "labelled", "flexible"):
@@ -95,37 +99,51 @@ WHOLE = Share()
 class BatchPlan:
     """Maps a step to clip positions; stateless, so resuming needs the step number only."""
 
-    def __init__(self, config: BatchConfig, seed: int, sizes: dict[str, int], share: Share = WHOLE):
-        """`sizes`: number of clips in the pools `source`, `labelled` and `unlabelled`.
+    def __init__(
+        self,
+        config: BatchConfig,
+        seed: int,
+        sizes: Mapping[str, int | Mixture],
+        share: Share = WHOLE,
+    ):
+        """`sizes`: number of clips in the pools `source`, `labelled` and `unlabelled`, or a mixture
+        of sources that are drawn from in given proportions.
 
         `share`: only these clips of each batch are named. Raises ConfigError when a pool that the
         batch draws from is empty, or when there are more processes than clips.
         """
-        self.config, self.seed, self.sizes = config, seed, sizes
+        self.config, self.seed = config, seed
+        clips = {pool: len(s) if isinstance(s, Mixture) else s for pool, s in sizes.items()}
         self._counts = {
             ("replay", "source"): config.replay,
             ("labelled", "labelled"): config.labelled,
         }
-        if sizes["unlabelled"]:
+        if clips["unlabelled"]:
             self._counts["unlabelled", "unlabelled"] = config.flexible
         else:
             self._counts["filler-replay", "source"] = config.filler_replay
             self._counts["filler-labelled", "labelled"] = config.flexible - config.filler_replay
         for (name, pool), count in self._counts.items():
             require(
-                count == 0 or sizes[pool] > 0,
+                count == 0 or clips[pool] > 0,
                 f"batch.{name}: {count} clips a step are asked of the {pool} pool, which is empty",
             )
         config.check_processes(share.size)
         self._places = self._deal(share)
+        self._series = {
+            name: _series(seed, name, sizes[pool])
+            for (name, pool), count in self._counts.items()
+            if count
+        }
 
     def step(self, step: int) -> tuple[Part, ...]:
         """The parts of optimiser step `step`, counted from 0; empty parts are left out."""
         parts = []
         for (name, pool), count in self._counts.items():
             if count:
-                drawn, places = self._draw(name, self.sizes[pool], count, step), self._places[name]
-                parts.append(Part(name, pool, drawn[places], places, count))
+                places = self._places[name]
+                drawn = self._series[name].at(step * count + places)
+                parts.append(Part(name, pool, drawn, places, count))
         return tuple(parts)
 
     def _deal(self, share: Share) -> dict[str, np.ndarray]:
@@ -147,12 +165,8 @@ class BatchPlan:
             places[name] = np.flatnonzero(turn % share.size == share.rank)
         return places
 
-    def _draw(self, stream: str, size: int, count: int, step: int) -> np.ndarray:
-        """The `step`-th group of `count` from an endless series of shuffled epochs of the pool."""
-        positions = np.arange(step * count, (step + 1) * count)
-        epochs = positions // size
-        drawn = np.empty(count, dtype=np.int64)
-        for epoch in np.unique(epochs):
-            order = numpy_generator(self.seed, f"order/{stream}", int(epoch)).permutation(size)
-            drawn[epochs == epoch] = order[positions[epochs == epoch] % size]
-        return drawn
+
+def _series(seed: int, stream: str, size: int | Mixture) -> Epochs | MixedEpochs:
+    if isinstance(size, Mixture):
+        return MixedEpochs(seed, stream, size)
+    return Epochs(seed, stream, size)

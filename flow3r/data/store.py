@@ -149,8 +149,15 @@ class ClipStore:
     def __len__(self) -> int:
         return self._manifest["count"]
 
-    def labelled(self, indices: np.ndarray) -> LabelledClips:
-        """The clips with their labels; DataError if the store has none."""
+    def __reduce__(self) -> tuple:
+        """Pickled by its path: another process maps the files itself."""
+        return ClipStore.open, (self.path,)
+
+    def labelled(self, indices: np.ndarray, chosen: np.ndarray | None = None) -> LabelledClips:
+        """The clips with their labels; DataError if the store has none.
+
+        `chosen` [B, P]: only these pairs of each clip are read, by their numbers in the layout.
+        """
         if not self.layout.labelled:
             raise DataError(f"{self.path} holds unlabelled clips; it cannot serve labelled ones")
         return LabelledClips(
@@ -158,22 +165,30 @@ class ClipStore:
             depth=self._tensor("depth", indices),
             intrinsics=self._tensor("intrinsics", indices),
             world_from_camera=self._tensor("world_from_camera", indices),
-            flow=self._flow(indices),
+            flow=self._flow(indices, chosen),
         )
 
-    def unlabelled(self, indices: np.ndarray) -> UnlabelledClips:
+    def unlabelled(self, indices: np.ndarray, chosen: np.ndarray | None = None) -> UnlabelledClips:
         """Images and teacher flow only, whatever else the store knows."""
-        return UnlabelledClips(images=self._images(indices), flow=self._flow(indices))
+        return UnlabelledClips(images=self._images(indices), flow=self._flow(indices, chosen))
 
-    def calibrated(self, indices: np.ndarray) -> UnlabelledClips:
+    def calibrated(self, indices: np.ndarray, chosen: np.ndarray | None = None) -> UnlabelledClips:
         """As `unlabelled`, with intrinsics; DataError where the store has none (video)."""
         if not self.layout.labelled:
             raise DataError(f"{self.path} has no intrinsics; use intrinsics=recovered")
         return UnlabelledClips(
             images=self._images(indices),
-            flow=self._flow(indices),
+            flow=self._flow(indices, chosen),
             intrinsics=self._tensor("intrinsics", indices),
         )
+
+    def pair_covisibility(self, indices: np.ndarray) -> np.ndarray:  # [B, Q] float64
+        """The mean covisibility of every pair of the layout."""
+        return self._arrays["covisibility"][indices].mean((2, 3), dtype=np.float64) / 255
+
+    def clip_name(self, index: int) -> str:
+        """What a message calls the clip."""
+        return f"clip {index} of {self.path}"
 
     def evaluation(self, indices: np.ndarray, benchmark: str) -> EvaluationClips:
         """Labelled clips with the masks of the metrics and names `<benchmark>/<index>`."""
@@ -189,18 +204,18 @@ class ClipStore:
         if actual != self.fingerprint:
             raise DataError(f"{self.path}: fingerprint {actual} differs from {self.fingerprint}")
 
-    def _tensor(self, name: str, indices: np.ndarray) -> Tensor:
+    def _tensor(self, name: str, indices: np.ndarray | tuple[np.ndarray, ...]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self._arrays[name][indices]))
 
     def _images(self, indices: np.ndarray) -> Tensor:
         return self._tensor("images", indices).float() / 255
 
-    def _flow(self, indices: np.ndarray) -> PairFlow:
-        displacement = self._tensor("displacement", indices).float()
+    def _flow(self, indices: np.ndarray, chosen: np.ndarray | None) -> PairFlow:
+        here = indices if chosen is None else (indices[:, None], chosen)
         return PairFlow(
-            pairs=self._pairs,
-            target_px=displacement + self._grid,
-            covisibility=self._tensor("covisibility", indices).float() / 255,
+            pairs=self._pairs if chosen is None else self._pairs[torch.from_numpy(chosen)],
+            target_px=self._tensor("displacement", here).float() + self._grid,
+            covisibility=self._tensor("covisibility", here).float() / 255,
         )
 
 

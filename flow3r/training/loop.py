@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flow3r.errors import NonFiniteLossError
-from flow3r.training.batches import BatchLoader, split
+from flow3r.training.batches import Loader, split
 from flow3r.training.checkpoint import TrainingState, restore_rng
 from flow3r.training.config import StageConfig, TrainingConfig
 from flow3r.training.distributed import ALONE, Group
@@ -42,7 +42,7 @@ class Trainer:
     def __init__(
         self,
         objective: Objective,
-        loader: BatchLoader,
+        loader: Loader,
         config: TrainingConfig,
         hooks: Hooks,
         group: Group = ALONE,

@@ -19,7 +19,7 @@ from flow3r.config import require
 from flow3r.data.clip import LabelledClips
 from flow3r.data.mixing import BatchConfig
 from flow3r.formulations.assembled import Flow3r
-from flow3r.formulations.base import Formulation
+from flow3r.formulations.base import Formulation, frames_of
 from flow3r.formulations.registry import FormulationConfig
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.total import LossConfig, supervised_loss
@@ -109,8 +109,7 @@ def matching_loss(
     The right patch of a source patch is the one that its centre pixel moves to; source patches
     whose centre is not covisible do not count. Returns (loss, accuracy), both scalars.
     """
-    pairs = clips.flow.pairs
-    source, target = features[:, pairs[:, 0]], features[:, pairs[:, 1]]
+    source, target = (frames_of(features, index) for index in clips.flow.pairs.unbind(-1))
     logits = source @ target.transpose(-1, -2) / temperature  # [B, P, L, L]
     centre = slice(patch // 2, None, patch)
     position = clips.flow.target_px[:, :, centre, centre].flatten(2, 3)  # [B, P, L, 2]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from flow3r.data.clip import PairFlow, UnlabelledClips
+from flow3r.data.clip import PairFlow, UnlabelledClips, join_flow
 from flow3r.formulations.assembled import Flow3r
 from flow3r.losses.flow import flow_loss
 from flow3r.losses.reduction import Total, alone
@@ -76,15 +76,9 @@ def _weightless(clips: UnlabelledClips) -> UnlabelledClips:
 
 
 def _all_flow(batch: StepBatch) -> PairFlow:
-    first = batch.labelled.flow
     if batch.unlabelled is None:
-        return first
-    second = batch.unlabelled.flow
-    return replace(
-        first,
-        target_px=torch.cat([first.target_px, second.target_px]),
-        covisibility=torch.cat([first.covisibility, second.covisibility]),
-    )
+        return batch.labelled.flow
+    return join_flow([batch.labelled.flow, batch.unlabelled.flow])
 
 
 def _intrinsics(batch: StepBatch) -> Tensor | None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from flow3r.data.mixing import BatchConfig, BatchPlan
+from flow3r.data.epochs import Mixture
+from flow3r.data.mixing import BatchConfig, BatchPlan, Share
 from flow3r.errors import ConfigError
 
 CONFIG = BatchConfig(replay=2, labelled=3, flexible=5, filler_replay_share=0.4)
@@ -70,3 +71,37 @@ def test_an_empty_pool_is_named():
 def test_bad_settings_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         BatchConfig(**({"replay": 2, "labelled": 2, "flexible": 2} | values))
+
+
+MIXED = {"source": 11, "labelled": 7, "unlabelled": Mixture((12, 8), (1.0, 3.0))}
+
+
+def test_a_mixture_leaves_the_labelled_clips_alone():
+    for step in range(6):
+        mixed, plain = parts(BatchPlan(CONFIG, 0, MIXED), step), parts(plan(20), step)
+        for name in ("replay", "labelled"):
+            assert np.array_equal(mixed[name], plain[name])
+
+
+def test_a_mixture_is_in_proportion_in_every_batch_and_dealt_without_duplicates():
+    whole = BatchPlan(CONFIG, 0, MIXED)
+    shares = [BatchPlan(CONFIG, 0, MIXED, Share(rank, 3)) for rank in range(3)]
+    drawn = []
+    for step in range(80):
+        together = parts(whole, step)["unlabelled"]
+        dealt = [next(p for p in s.step(step) if p.name == "unlabelled") for s in shares]
+        places = np.concatenate([p.places for p in dealt])
+        positions = np.concatenate([p.positions for p in dealt])
+        assert np.array_equal(positions[np.argsort(places)], together)
+        assert 3 <= (together >= 12).sum() <= 4  # 3.75 of 5
+        drawn.append(together)
+    drawn = np.concatenate(drawn)
+    assert np.bincount(drawn, minlength=20)[12:].max() - np.bincount(drawn)[12:].min() <= 1
+    assert (drawn >= 12).sum() == pytest.approx(300, abs=1)
+
+
+def test_a_resumed_plan_of_a_mixture_goes_on_where_it_was():
+    before, after = BatchPlan(CONFIG, 2, MIXED), BatchPlan(CONFIG, 2, MIXED)
+    expected = [parts(before, step)["unlabelled"] for step in range(30)]
+    for step in (29, 13, 14):
+        assert np.array_equal(parts(after, step)["unlabelled"], expected[step])
