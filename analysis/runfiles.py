@@ -144,6 +144,12 @@ def _data_identities(
     fingerprints: Mapping[str, str], data: Mapping[str, Any]
 ) -> dict[str, list[str]]:
     """`labelled-0` -> [hash of the data the spec asks for, fingerprint of what was there]."""
-    asked = {key: value for key, value in data.items() if key not in SUBSET_SIZES}
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
-    return {key: [digest, str(fingerprint)] for key, fingerprint in fingerprints.items()}
+    identities = {}
+    for key, fingerprint in fingerprints.items():
+        # Of videos only as many clips are labelled as the run asks for: a fingerprint of those.
+        counted = key.startswith("unlabelled") and data.get("videos")
+        sizes = ("labelled_clips",) if counted else SUBSET_SIZES
+        asked = {name: value for name, value in data.items() if name not in sizes}
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+        identities[key] = [digest, str(fingerprint)]
+    return identities

@@ -8,10 +8,17 @@ from typing import Any
 
 import torch
 
+from experiments.mixture import labelled_pool, source_pool
 from experiments.spec import FROM_FILE, RunSpec
-from experiments.stages import dataset_stage, pretrain_stage, unlabelled_stage
+from experiments.stages import (
+    dataset_stage,
+    pretrain_stage,
+    store_folder,
+    unlabelled_stages,
+)
 from flow3r.data.pool import Pool
 from flow3r.data.store import ClipStore
+from flow3r.data.video_clips import VideoClips
 from flow3r.errors import ConfigError
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.weights.build import build_with_weights, unmap
@@ -29,20 +36,25 @@ def open_dataset(dataset: dict[str, Any], output_dir: Path) -> ClipStore:
     return ClipStore.open(output_dir / "stages" / dataset_stage(dataset).id / "clips")
 
 
-def open_pools(spec: dict[str, Any], output_dir: Path) -> dict[str, Pool]:
+def open_pools(spec: dict[str, Any], output_dir: Path, runtime: dict[str, Any]) -> dict[str, Pool]:
     """The pools `source`, `labelled` and `unlabelled` of a run."""
     data = spec["data"]
     pools = {
-        "source": Pool.whole([open_dataset(d, output_dir) for d in data["source"]]),
-        "labelled": Pool.nested(
-            open_dataset(data["labelled"], output_dir), data["labelled_clips"], "labelled"
-        ),
+        "source": source_pool(data, output_dir),
+        "labelled": labelled_pool(data, output_dir),
         "unlabelled": Pool([], []),
     }
     if data["unlabelled_clips"]:
-        store = ClipStore.open(output_dir / "stages" / unlabelled_stage(spec).id / "clips")
-        pools["unlabelled"] = Pool.nested(store, data["unlabelled_clips"], "unlabelled")
+        pools["unlabelled"] = _unlabelled_pool(spec, output_dir, runtime)
     return pools
+
+
+def _unlabelled_pool(spec: dict[str, Any], output_dir: Path, runtime: dict[str, Any]) -> Pool:
+    """Of videos, the stage holds as many clips as the run asks for, nested by their names."""
+    folder = output_dir / "stages" / unlabelled_stages(spec)[-1].id / "clips"
+    if spec["data"]["videos"]:
+        return Pool.whole([VideoClips.open(folder, store_folder(runtime, output_dir))])
+    return Pool.nested(ClipStore.open(folder), spec["data"]["unlabelled_clips"], "unlabelled")
 
 
 def fingerprints(pools: dict[str, Pool]) -> dict[str, str]:

@@ -26,6 +26,8 @@ Measure time and memory against a reference that runs in turn with what is measu
   case=attention      one attention layer against one that is written out
   case=losses         the 3D and flow losses, forward and backward, against a loop over clips
   case=data           loading the batch of a training step, against that training step
+  case=video_input    frames of clips out of a store, against decoding the video
+  case=labelling      decoding, labelling and storing a clip, against OpenCV's flow calls in it
   case=profile        the operations that take most of a forward or training step
 
   model=NAME          a config of experiments/configs/model (pi3-study, pi3-large, ...)
@@ -38,6 +40,7 @@ Measure time and memory against a reference that runs in turn with what is measu
   compile=true|false  also measure with torch.compile (forward, train_step)
   gradients=true|false  also time the backward pass (factored_head, attention)
   part=forward|train_step  what case=profile looks at
+  videos=FOLDER       of video_input and labelling (a video that is made for it)
   repeats=N           interleaved repetitions (5)          threads=N  of torch on a CPU (1)
 
 Sizes that are not given are those the model is trained with: 8 frames of 224 px, one clip; for

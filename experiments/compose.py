@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from experiments.content import identify
 from flow3r.errors import ConfigError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -59,9 +59,8 @@ def compose(overrides: list[str]) -> Composed:
     config = _compose_plain(tuple(_with_initial_weights(overrides)))
     from experiments.spec import resolve
 
+    identify(config, overrides)
     surroundings = {key: config.pop(key) for key in SURROUNDINGS}
-    _identify_videos(config["data"])
-    _identify_weights(config["initialisation"])
     return Composed(
         spec=resolve(config),
         runtime=surroundings["runtime"],
@@ -94,24 +93,6 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _identify_videos(data: dict[str, Any]) -> None:
-    """Note what a folder of videos holds: the content is part of a run's identity, not the path."""
-    if data.get("videos"):
-        from flow3r.data.video.files import folder_fingerprint
-
-        data["videos"]["content"] = folder_fingerprint(data["videos"]["folder"])
-
-
-def _identify_weights(initialisation: dict[str, Any]) -> None:
-    """Note what a weights file holds: its content is part of a run's identity, not its path."""
-    if initialisation.get("weights"):
-        path = Path(initialisation["weights"])
-        if not path.is_file():
-            raise ConfigError(f"initialisation.weights={str(path)!r}: no such file")
-        with open(path, "rb") as file:
-            initialisation["content"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
 def compose_run(overrides: list[str]) -> dict[str, Any]:
     """The resolved spec alone."""
     return compose(overrides).spec
@@ -124,6 +105,8 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
     if profile not in choices("profile"):
         raise ConfigError(f"profile={profile!r} is not known; choose one of {choices('profile')}")
     sweep = yaml.safe_load((CONFIGS / "sweep" / f"{name}.yaml").read_text(encoding="utf-8"))
+    if "arms" not in sweep:
+        raise ConfigError(f"sweep={name} trains nothing: it has no arms; see sweeps/run.py --help")
     profiles = sweep.pop("profiles", {})
     if profiles and profile not in profiles:
         raise ConfigError(

@@ -82,12 +82,16 @@ def stage_directory(stage: Stage, runtime: dict, output_dir: Path) -> RunDirecto
 
 
 def _work(kind: str, team: Team) -> Callable[[RunDirectory, dict, Callable[[], bool]], bool]:
-    from experiments.work import chance, dataset, pretrain, run, video
+    from experiments.work import chance, dataset, ingest, pretrain, pseudo_labels, recorded, run
+    from experiments.work import evaluation as benchmark
 
     return {
         "run": partial(run.work, team=team),
         "dataset": dataset.work,
-        "video": video.work,
+        "recorded": recorded.work,
+        "ingest": ingest.work,
+        "pseudo-labels": pseudo_labels.work,
         "pretrain": pretrain.work,
         "chance": chance.work,
+        "evaluation": benchmark.work,
     }[kind]

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+SURROUNDINGS = {"folder", "manifest", "weights", "device", "batch"}
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and without spaces; NaN is refused."""
@@ -23,9 +25,11 @@ def stage_id(kind: str, spec: dict[str, Any]) -> str:
 
 
 def _without_paths(value: Any) -> Any:
-    """Leave out the paths of videos and weights where their content is identified beside them."""
+    """Leave out what does not matter where the content is identified beside it: paths of videos and
+    weights, and how a teacher's network is run.
+    """
     if isinstance(value, dict):
-        hidden = {"folder", "weights"} if value.get("content") else {"content"}
+        hidden = SURROUNDINGS if value.get("content") else {"content"}
         return {k: _without_paths(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, list):
         return [_without_paths(v) for v in value]

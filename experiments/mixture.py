@@ -10,7 +10,6 @@ from experiments.stages import pool_stages
 from flow3r.data.epochs import Mixture
 from flow3r.data.pool import Pool
 from flow3r.data.store import ClipStore
-from flow3r.data.subset import nested_counts, nested_subset
 
 
 def source_pool(data: dict[str, Any], output_dir: Path) -> Pool:
@@ -20,9 +19,9 @@ def source_pool(data: dict[str, Any], output_dir: Path) -> Pool:
 
 def labelled_pool(data: dict[str, Any], output_dir: Path) -> Pool:
     """The nested subset of the labelled target clips: of every store in proportion to its size."""
-    stores = _stores(data, "labelled", output_dir)
-    counts = nested_counts(data["labelled_clips"], [len(store) for store in stores])
-    return Pool(stores, [nested_subset(len(s), n, "labelled") for s, n in zip(stores, counts)])
+    return Pool.nested_union(
+        _stores(data, "labelled", output_dir), data["labelled_clips"], "labelled"
+    )
 
 
 def pool_sizes(recorded: RecordedSets | None, pools: dict[str, Pool]) -> dict[str, int | Mixture]:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow3r.config import from_mapping, require, require_choice, to_mapping
+from experiments.recorded import RecordedSets
+from flow3r.config import LATER, from_mapping, require, require_choice, to_mapping
 from flow3r.data.mixing import BatchConfig
-from flow3r.data.video.clips import VideoConfig
+from flow3r.data.pseudo_labels import LabelSettings
+from flow3r.data.video.config import IngestConfig
 from flow3r.data.world.config import WorldConfig
 from flow3r.formulations.registry import FormulationConfig, supervises_unlabelled
 from flow3r.losses.total import LossConfig
 from flow3r.model.config import ModelConfig
-from flow3r.teachers.registry import make_teacher
+from flow3r.teachers.registry import NEED_TRUTH, TEACHERS, make_teacher
 from flow3r.training.config import TrainingConfig
 from flow3r.training.pretrain import PretrainConfig
 
@@ -47,6 +49,41 @@ class DatasetConfig:
 
 
 @dataclass(frozen=True)
+class VideosConfig:
+    """Real video: a folder, or a manifest that experiments/prepare.py has made of one."""
+
+    frames: int
+    """Per clip."""
+    teacher: TeacherConfig
+    labels: LabelSettings
+    folder: str = ""
+    manifest: str = ""
+    content: str = ""
+    """What the folder or the manifest holds; it identifies them. Filled when composing."""
+    ingest: IngestConfig | None = None
+    """How clips are found in the folder."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.folder) != bool(self.manifest),
+            "give one of folder=<folder of videos> and manifest=<file of experiments/prepare.py>",
+        )
+        require(
+            (self.ingest is None) == bool(self.manifest),
+            "ingest settings belong to a folder of videos, and only to it",
+        )
+        require(
+            self.ingest is None or self.ingest.frames == self.frames,
+            f"ingest.frames={self.ingest and self.ingest.frames} is not frames={self.frames}",
+        )
+        require(
+            self.teacher.name not in NEED_TRUTH,
+            f"teacher={self.teacher.name!r} needs the truth, which real video does not have; "
+            f"choose one of {sorted(set(TEACHERS) - set(NEED_TRUTH))}",
+        )
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where a run's clips come from."""
 
@@ -57,13 +94,15 @@ class DataConfig:
     labelled_clips: int
     unlabelled_clips: int
     unlabelled: DatasetConfig
-    videos: VideoConfig | None = None
+    videos: VideosConfig | None = None
     """Real video in place of the generated unlabelled clips."""
+    recorded: RecordedSets | None = field(default=None, metadata=LATER)
+    """Recorded labelled clips beside the generated ones, or in their place."""
 
     def __post_init__(self) -> None:
         require(
-            1 <= self.labelled_clips <= self.labelled.count,
-            f"labelled_clips={self.labelled_clips} must lie in 1..{self.labelled.count}",
+            1 <= self.labelled_clips <= self.labelled_pool,
+            f"labelled_clips={self.labelled_clips} must lie in 1..{self.labelled_pool}",
         )
         require(
             self.unlabelled_clips >= 0,
@@ -85,12 +124,22 @@ class DataConfig:
             f"every generated data set needs a seed of its own, got {seeds}",
         )
 
+    @property
+    def labelled_pool(self) -> int:
+        """Labelled clips to choose from."""
+        if self.recorded is None:
+            return self.labelled.count
+        generated = self.labelled.count if self.recorded.keeps_generated("labelled") else 0
+        return generated + self.recorded.clips("labelled")
+
     def _check_layout(self) -> None:
         """Clips of one batch share frames and size."""
         worlds = [d.world for d in self._generated()]
         layouts = {(w.frames, w.height, w.width) for w in worlds}
         if self.videos is not None:
-            layouts.add((self.videos.frames, *self.videos.size))
+            layouts.add((self.videos.frames, *self.videos.labels.size))
+        if self.recorded is not None:
+            layouts |= self.recorded.layouts()
         require(
             len(layouts) == 1,
             f"all data sets must share (frames, height, width), got {sorted(layouts)}",

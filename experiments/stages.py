@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from experiments.identity import stage_id
+from experiments.recorded import keeps_generated, sets_of
 
 
 @dataclass(frozen=True)
 class Stage:
     """A shared computation with an identity of its own."""
 
-    kind: str  # dataset, video, pretrain or chance
+    kind: str  # dataset, recorded, ingest, pseudo-labels, pretrain or chance
     id: str
     spec: dict[str, Any]
     depends_on: tuple[str, ...] = ()
@@ -23,15 +25,59 @@ def dataset_stage(dataset: dict[str, Any]) -> Stage:
     return Stage("dataset", stage_id("dataset", dataset), dataset)
 
 
-def video_stage(videos: dict[str, Any]) -> Stage:
-    """Unlabelled clips out of a folder of videos."""
-    return Stage("video", stage_id("video", videos), videos)
+def recorded_stage(recorded: dict[str, Any]) -> Stage:
+    """Labelled clips of a downloaded dataset."""
+    return Stage("recorded", stage_id("recorded", recorded), recorded)
 
 
-def unlabelled_stage(spec: dict[str, Any]) -> Stage:
-    """Where a run's unlabelled clips come from."""
-    data = spec["data"]
-    return video_stage(data["videos"]) if data["videos"] else dataset_stage(data["unlabelled"])
+def pool_stages(data: dict[str, Any], pool: str) -> list[Stage]:
+    """Where the clips of the pool `labelled` or `source` come from, generated ones first."""
+    generated = data["source"] if pool == "source" else [data["labelled"]]
+    kept = generated if keeps_generated(data, pool) else []
+    recorded = sets_of(data, pool).values()
+    return [*(dataset_stage(d) for d in kept), *(recorded_stage(r) for r in recorded)]
+
+
+def ingest_stage(videos: dict[str, Any]) -> Stage:
+    """The manifest of a folder of videos."""
+    settings = {name: videos[name] for name in ("folder", "content", "ingest")}
+    return Stage("ingest", stage_id("ingest", settings), settings)
+
+
+def labels_stage(spec: dict[str, Any]) -> Stage:
+    """As many of a manifest's clips as the run needs, with a teacher's flow."""
+    videos = spec["data"]["videos"]
+    settings = {"clips": spec["data"]["unlabelled_clips"]}
+    settings |= {name: videos[name] for name in ("labels", "teacher")}
+    depends_on = ()
+    if videos["manifest"]:
+        settings |= {name: videos[name] for name in ("manifest", "content")}
+    else:
+        ingest = ingest_stage(videos)
+        settings["ingest"] = ingest.spec
+        depends_on = (ingest.id,)
+    return Stage("pseudo-labels", stage_id("pseudo-labels", settings), settings, depends_on)
+
+
+def manifest_path(labels: dict[str, Any], output_dir: Path) -> Path:
+    """The manifest that a pseudo-labels stage works on, given the stage's settings."""
+    if "ingest" not in labels:
+        return Path(labels["manifest"])
+    return output_dir / "stages" / stage_id("ingest", labels["ingest"]) / "manifest.parquet"
+
+
+def store_folder(runtime: dict[str, Any], output_dir: Path) -> Path:
+    """Where frames and labels of videos lie, for all runs."""
+    return Path(runtime.get("store") or output_dir / "store")
+
+
+def unlabelled_stages(spec: dict[str, Any]) -> list[Stage]:
+    """What makes a run's unlabelled clips; the last one holds them."""
+    videos = spec["data"]["videos"]
+    if not videos:
+        return [dataset_stage(spec["data"]["unlabelled"])]
+    ingest = [] if videos["manifest"] else [ingest_stage(videos)]
+    return [*ingest, labels_stage(spec)]
 
 
 def pretrain_stage(spec: dict[str, Any]) -> Stage:
@@ -56,12 +102,14 @@ def chance_stage(spec: dict[str, Any], benchmark: str) -> Stage:
 def required_stages(spec: dict[str, Any]) -> list[Stage]:
     """Every stage that a resolved run spec needs, each after those it depends on."""
     data = spec["data"]
-    stages = [dataset_stage(d) for d in data["source"]]
+    labelled = [*pool_stages(data, "source"), *pool_stages(data, "labelled")]
+    # What is damaged in a download stops a run before any other work is done.
+    stages = [stage for stage in labelled if stage.kind == "recorded"]
     if spec["initialisation"]["kind"] == "pretrain":
-        stages.append(pretrain_stage(spec))
-    stages.append(dataset_stage(data["labelled"]))
+        stages += [*(dataset_stage(d) for d in data["source"]), pretrain_stage(spec)]
+    stages += labelled
     if data["unlabelled_clips"]:
-        stages.append(unlabelled_stage(spec))
+        stages += unlabelled_stages(spec)
     return _unique([*stages, *benchmark_stages(spec)])
 
 

@@ -44,12 +44,12 @@ pixels. Both directions of every pair are counted.
 """
 
 OWN = ("sizes", "motions", "gaps", "clips", "device", "output", "videos", "teacher")
-SETTING = "teacher.settings."
 
 
 def main(arguments: list[str]) -> int:
     """Measure and print."""
     own, rest = split_arguments(arguments, OWN)
+    from experiments.teacher_choice import chosen_teacher
     from experiments.teacher_clips import MOTIONS
     from flow3r.config import require, require_choice
 
@@ -79,26 +79,6 @@ def main(arguments: list[str]) -> int:
 
         write_teacher_figures(output, teacher, rows)
     return 0
-
-
-def chosen_teacher(name: str, settings: list[str], device: str) -> Teacher:
-    """The teacher of a config file, with its settings overridden; ConfigError lists the choices."""
-    import yaml
-
-    from experiments.compose import CONFIGS, choices
-    from flow3r.config import require, require_choice
-    from flow3r.teachers.registry import make_teacher
-
-    require_choice("teacher", name, choices("teacher"))
-    config = yaml.safe_load((CONFIGS / "teacher" / f"{name}.yaml").read_text())
-    values = {k: v for k, v in config["settings"].items() if v != "???"}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        require(key.startswith(SETTING), f"unknown argument {setting!r}; see --help")
-        values[key.removeprefix(SETTING)] = yaml.safe_load(value)
-    if config["name"] in ("raft", "ufm"):
-        values.setdefault("device", device)
-    return make_teacher(config["name"], values)
 
 
 def measured(

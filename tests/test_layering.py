@@ -55,7 +55,7 @@ THIRD_PARTY = {
 """What a package may import at all; sweeps may import anything that is declared."""
 
 LAZY_ONLY = {
-    "av": ("flow3r/data/video",),
+    "av": ("flow3r/data/video", "experiments/benchmarks/footage.py"),
     "cv2": ("flow3r/teachers/", "flow3r/data/video"),
     "torchvision": ("flow3r/teachers/raft.py",),
     "uniflowmatch": ("flow3r/teachers/ufm.py",),

@@ -21,6 +21,8 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "losses": STUDY,
     "data": STUDY,
     "profile": STUDY,
+    "video_input": STUDY,
+    "labelling": STUDY,
 }
 """Of each case. The two cases of single layers are about the paper's sizes."""
 SIZES = {
@@ -53,6 +55,7 @@ class Settings:
     compile: bool = False
     gradients: bool = False
     part: str = "forward"
+    videos: str = ""
     repeats: int = 5
     threads: int = 1
 

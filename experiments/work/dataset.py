@@ -25,9 +25,9 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
         world.frames, world.height, world.width, tuple(map(tuple, pairs.tolist())), labelled=True
     )
     writer = ClipStoreWriter(directory.path / "clips", config.count, layout)
-    teacher = make_teacher(config.teacher.name, config.teacher.settings)
-    directory.update(stage="render", total_steps=config.count)
     device = choose_device(content["runtime"]["device"])
+    teacher = make_teacher(config.teacher.name, config.teacher.settings, str(device))
+    directory.update(stage="render", total_steps=config.count)
     for start in range(0, config.count, CHUNK):
         if stop():
             return False

@@ -15,6 +15,7 @@ from experiments.assembly import (
     initial_model,
     open_pools,
 )
+from experiments.mixture import pool_sizes
 from experiments.processes import SINGLE, Team
 from experiments.provenance import environment, git_state, weights_digest
 from experiments.recording import Recorder, last_checkpoint, silent_hooks
@@ -63,7 +64,7 @@ def _train(
 ) -> Flow3r | None:
     """The trained model, whole in the first process; None when stopped after a checkpoint."""
     spec, runtime = content["spec"], content["runtime"]
-    pools = open_pools(spec, directory.output_dir)
+    pools = open_pools(spec, directory.output_dir, runtime)
     model = initial_model(spec, parsed, directory.output_dir).to(device)
     flops = _flops(parsed, pools, model, device) if group.rank == 0 else None
     accelerate(model, parsed.training, runtime, device)
@@ -96,7 +97,7 @@ def _flops(parsed: RunSpec, pools: dict[str, Pool], model: Flow3r, device: torch
 def _loader(
     parsed: RunSpec, pools: dict[str, Pool], device: torch.device, share: Share
 ) -> BatchLoader:
-    sizes = {name: len(p) for name, p in pools.items()}
+    sizes = pool_sizes(parsed.data.recorded, pools)
     plan = BatchPlan(parsed.batch, parsed.seed, sizes, share)
     given = parsed.formulation.options.get("intrinsics") == "given"
     augmentation = parsed.training.augmentation

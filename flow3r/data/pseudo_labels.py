@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ class ClipMaker:
                 self.settings.frames,
             )
         ]
-        for source, target in self.settings.pairs(len(own)).tolist():
+        for source, target in _listed(self.settings, len(own)):
             seen = _between(numbers, own[source], own[target])
             keys.append(identity.key(clip.fingerprint, seen))
         return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
@@ -136,6 +137,11 @@ class ClipMaker:
         pairs = own[self.settings.pairs(len(own))[torch.from_numpy(rows)]]
         labels = self.teacher.label(torch.from_numpy(full).permute(0, 3, 1, 2), pairs)
         return FlowLabels(*reduce_flow(labels.target_px, labels.covisibility, self.settings.size))
+
+
+@cache
+def _listed(settings: LabelSettings, frames: int) -> tuple[tuple[int, int], ...]:
+    return tuple((a, b) for a, b in settings.pairs(frames).tolist())
 
 
 def _between(numbers: tuple[int, ...], source: int, target: int) -> tuple[int, ...]:

@@ -74,6 +74,25 @@ def test_the_same_data_by_the_spec_must_have_the_same_content(small, folder):
         load_records(small, "formulations")
 
 
+def test_videos_are_compared_by_what_so_many_of_their_clips_hold(small, folder):
+    """Only as many clips of videos are labelled as a run asks for."""
+
+    def with_videos(directory, fingerprint, clips):
+        spec = read_json(directory / "spec.json")
+        data = {"videos": {"content": "v"}, "labelled_clips": 4, "unlabelled_clips": clips}
+        write_json(directory / "spec.json", {**spec, "spec": {**spec["spec"], "data": data}})
+        prints = {"labelled-0": "aaaa", "unlabelled-0": fingerprint}
+        edit(directory / "provenance.json", data_fingerprints=prints)
+
+    with_videos(folder("flow-factored", 0), "1111", clips=8)
+    with_videos(folder("flow-factored", 1), "1111", clips=8)
+    with_videos(folder("flow-factored", 2), "2222", clips=16)
+    assert load_records(small, "formulations").mixed == ()
+    with_videos(folder("flow-factored", 2), "2222", clips=8)
+    with pytest.raises(DataError, match=r"training data 'unlabelled-0': 2 runs of fingerprint 11"):
+        load_records(small, "formulations")
+
+
 def test_scores_on_different_data_are_never_paired(small, folder):
     path = folder("3d-sup", 1) / "evaluation.json"
     evaluation = read_json(path)

@@ -20,6 +20,8 @@ def identity(*overrides: str) -> str:
         "runtime.log_every=3",
         "runtime.checkpoint_seconds=1",
         "cost.run=5",
+        "runtime.store=/elsewhere",
+        "runtime.label_workers=4",
         "formulation=flow-factored",
     ],
 )
@@ -58,6 +60,20 @@ def test_weights_are_identified_by_content_not_by_path():
     first = {"initialisation": {"weights": "/a", "content": "1"}}
     assert run_id(first) == run_id({"initialisation": {"weights": "/b", "content": "1"}})
     assert run_id(first) != run_id({"initialisation": {"weights": "/a", "content": "2"}})
+
+
+def test_a_learned_teacher_is_identified_by_its_weights_not_by_where_it_runs(tmp_path):
+    for name, content in (("a.pth", b"1"), ("b.pth", b"1"), ("c.pth", b"2")):
+        (tmp_path / name).write_bytes(content)
+
+    def raft(name, *more):
+        return identity("teacher=raft", f"teacher.settings.weights={tmp_path / name}", *more)
+
+    first = raft("a.pth")
+    assert first == raft("b.pth")
+    assert first == raft("a.pth", "+teacher.settings.device=cuda", "+teacher.settings.batch=9")
+    assert first != raft("c.pth")
+    assert first != raft("a.pth", "+teacher.settings.updates=20")
 
 
 def test_the_id_does_not_depend_on_the_order_of_keys():
