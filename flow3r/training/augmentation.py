@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from flow3r.streams import torch_generator
+from flow3r.training.appearance import DRAWS, change_appearance
 from flow3r.training.config import AugmentationConfig
 
 
@@ -19,7 +20,8 @@ def augment(
     places: np.ndarray | None = None,
     size: int | None = None,
 ) -> Tensor:  # [B, N, 3, H, W] in [0, 1]
-    """Permute the colour channels of each clip and scale them; geometry is untouched.
+    """Permute the colour channels of each clip and scale them, then change the frames' appearance
+    as far as the settings ask for it; geometry is untouched.
 
     The draws depend on (seed, stream, step) and the place in the whole batch only; `places` are
     those of the images, out of `size` (by default the images are the whole batch).
@@ -34,4 +36,9 @@ def augment(
         order = torch.rand(clips, 3, generator=generator).argsort(1)[own].to(images.device)
         images = images.gather(2, order[:, None, :, None, None].expand_as(images))
     factor = (gain + frame_gain).exp()[own].to(images.device)
-    return (images * factor[..., None, None]).clamp(0, 1)
+    images = (images * factor[..., None, None]).clamp(0, 1)
+    if config.appearance is None:
+        return images
+    generator = torch_generator(seed, f"appearance/{stream}", step)
+    draws = torch.rand(clips, frames, DRAWS, generator=generator)[own].flatten(0, 1)
+    return change_appearance(images.flatten(0, 1), config.appearance, draws).view_as(images)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flow3r.config import require, require_choice
+from flow3r.config import LATER, require, require_choice
+from flow3r.training.appearance import AppearanceConfig
 
 PRECISIONS = ("float32", "bfloat16")
 TRAINED = ("everything", "all-but-encoder", "flow-head", "encoder")
@@ -52,6 +53,8 @@ class AugmentationConfig:
     channel_permutation: bool = True
     gain: float = 0.2  # log-uniform gain per clip and channel, +- this many nats
     frame_gain: float = 0.05  # and per frame
+    appearance: AppearanceConfig | None = field(default=None, metadata=LATER)
+    """pi3's colour jitter, loss of sharpness and JPEG, of every frame on its own."""
 
     def __post_init__(self) -> None:
         require(self.gain >= 0, f"gain={self.gain} must not be negative")

@@ -127,3 +127,13 @@ def test_missing_depth_is_zero_and_too_little_is_passed_over(dataset):
     assert report.passed_over["a frame with too little depth"] == 2
     limited, _ = made(dataset, config(count=1, depth_limit=2.0, least_depth_share=0.0))
     assert limited[0].labels["depth"].max() <= 2.0
+
+
+def test_crops_vary_the_focal_length_and_keep_the_labels_together(dataset):
+    [plain], _ = made(dataset, config(count=1))
+    [cropped], _ = made(dataset, config(count=1, crop_share=[0.8, 0.9]))
+    ratio = cropped.labels["intrinsics"][:, 0, 0] / plain.labels["intrinsics"][:, 0, 0]
+    assert (ratio >= 1 / 0.9 - 1e-5).all()
+    assert (ratio <= 1 / 0.8 + 1e-5).all()
+    assert len(set(ratio.tolist())) == 3
+    assert cropped.flow.covisibility.mean() > 0.4

@@ -18,6 +18,7 @@ from flow3r.data.scenes import Dataset
 from flow3r.errors import DataError
 from flow3r.geometry.covisibility import depth_agreement
 from flow3r.geometry.se3 import relative_pose
+from flow3r.streams import numpy_generator
 from flow3r.teachers.base import FlowLabels
 from flow3r.teachers.registry import make_teacher
 
@@ -129,7 +130,8 @@ class _Builder:
             self._report.passed_over["no such frames, or one without a pose"] += 1
             return None
         scene = self._sampler.scene(candidate.scene)
-        frames = [framed(scene.frames[i], self._framing) for i in chosen]
+        shares = self._crop_shares(candidate.name)
+        frames = [framed(scene.frames[i], self._framing, s) for i, s in zip(chosen, shares)]
         if min((f.depth > 0).mean() for f in frames) < self._config.least_depth_share:
             self._report.passed_over["a frame with too little depth"] += 1
             return None
@@ -142,6 +144,11 @@ class _Builder:
             self._flow(images, labels, scene.dynamic),
             labels,
         )
+
+    def _crop_shares(self, name: str) -> np.ndarray:  # [N]
+        low, high = self._config.crop_share
+        generator = numpy_generator(self._config.seed, f"recorded-crop/{name}")
+        return low + (high - low) * generator.beta(0.5, 0.5, self._config.frames)
 
     def _flow(self, images: Tensor, labels: dict[str, Tensor], dynamic: bool) -> FlowLabels:
         if self._teacher is not None:

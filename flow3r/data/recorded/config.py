@@ -120,6 +120,9 @@ class RecordedConfig:
     """Of the dataset."""
     centre: str = "principal-point"
     """What the crop is symmetrical about: models expect the principal point in the middle."""
+    crop_share: tuple[float, float] = (1.0, 1.0)
+    """Sides of the crop as a share of the largest one, of every frame drawn from Beta(1/2, 1/2) over
+    this range; pi3 trains with (0.9, 1), which varies the focal length."""
     depth_limit: float = 0.0
     """Depths beyond it count as none, in the dataset's unit; 0: no limit."""
     least_depth_share: float = 0.1
@@ -138,6 +141,8 @@ class RecordedConfig:
         require(min(self.size) >= 8, f"size={self.size} must be at least 8 x 8")
         require_choice("centre", self.centre, CENTRES)
         require_choice("on_damage", self.on_damage, ON_DAMAGE)
+        low, high = self.crop_share
+        require(0 < low <= high <= 1, f"crop_share={self.crop_share} must be 0 < low <= high <= 1")
         require(self.depth_limit >= 0, f"depth_limit={self.depth_limit} must not be negative")
         require(
             0 <= self.least_depth_share <= 1,

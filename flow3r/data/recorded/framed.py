@@ -29,10 +29,10 @@ class Framing:
     depth_limit: float = 0.0
     """Depths beyond it count as none; 0: no limit."""
 
-    def window(self, image_size: Size, intrinsics: np.ndarray) -> Window:
-        """The part of the picture that is kept."""
+    def window(self, image_size: Size, intrinsics: np.ndarray, share: float) -> Window:
+        """The part of the picture that is kept: `share` of the largest one in height and width."""
         centre = tuple(intrinsics[:2, 2]) if self.centre == "principal-point" else None
-        return largest_window(image_size, self.size, centre)
+        return largest_window(image_size, self.size, centre, share)
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class FramedFrame:
     world_from_camera: np.ndarray  # float64 [4, 4]
 
 
-def framed(frame: Frame, framing: Framing) -> FramedFrame:
-    """Read a frame and bring it to size.
+def framed(frame: Frame, framing: Framing, share: float = 1.0) -> FramedFrame:
+    """Read a frame and bring `share` of it to size.
 
     Raises DataError naming the frame where a part is missing or wrong.
     """
@@ -54,7 +54,7 @@ def framed(frame: Frame, framing: Framing) -> FramedFrame:
     intrinsics = _intrinsics(frame)
     depth = required(frame, "depth", frame.depth())
     image = frame.image()
-    window = framing.window(image.shape[:2], intrinsics)
+    window = framing.window(image.shape[:2], intrinsics, share)
     small = framed_depth(depth, image.shape[:2], window, framing.size)
     return FramedFrame(
         framed_image(image, window, framing.size),
