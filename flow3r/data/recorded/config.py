@@ -121,8 +121,8 @@ class RecordedConfig:
     centre: str = "principal-point"
     """What the crop is symmetrical about: models expect the principal point in the middle."""
     crop_share: tuple[float, float] = (1.0, 1.0)
-    """Sides of the crop as a share of the largest one, of every frame drawn from Beta(1/2, 1/2) over
-    this range; pi3 trains with (0.9, 1), which varies the focal length."""
+    """Sides of the crop as a share of the largest one, drawn for every frame from Beta(1/2, 1/2)
+    over this range; pi3 trains with (0.9, 1), which varies the focal length."""
     depth_limit: float = 0.0
     """Depths beyond it count as none, in the dataset's unit; 0: no limit."""
     least_depth_share: float = 0.1
