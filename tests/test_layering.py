@@ -57,6 +57,7 @@ THIRD_PARTY = {
 LAZY_ONLY = {
     "av": ("flow3r/data/video", "experiments/benchmarks/footage.py"),
     "cv2": ("flow3r/teachers/", "flow3r/data/video"),
+    "pyarrow": ("flow3r/data/video/manifest.py",),
     "torchvision": ("flow3r/teachers/raft.py",),
     "uniflowmatch": ("flow3r/teachers/ufm.py",),
     "timm": ("flow3r/model/",),

@@ -65,6 +65,18 @@ def find_sources(
     )
 
 
+def folder_content(folder: str | Path) -> str:
+    """16 hexadecimal digits of the names and contents of the folder's videos, not of its path."""
+    digest = hashlib.sha256()
+    for source in find_sources(folder)[0]:
+        try:
+            mark = source.fingerprint()
+        except OSError:
+            mark = "unreadable"
+        digest.update(f"{source.name}\0{mark}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 class _Search:
     """A walk through a folder."""
 
