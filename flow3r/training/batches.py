@@ -27,6 +27,7 @@ from flow3r.errors import DataError
 from flow3r.streams import numpy_generator
 from flow3r.training.augmentation import augment
 from flow3r.training.config import AugmentationConfig
+from flow3r.training.resolution import at_size
 
 UNREADABLE = (DataError, OSError, ValueError)
 """What reading a clip raises where the data are to blame."""
@@ -101,7 +102,15 @@ class BatchLoader:
         batch = StepBatch(concatenate(labelled), unlabelled[0] if unlabelled else None)
         if batch.unlabelled is not None:
             check_same_pairs(batch.labelled.flow, batch.unlabelled.flow)
-        return batch
+        return self._at_its_size(batch, step)
+
+    def _at_its_size(self, batch: StepBatch, step: int) -> StepBatch:
+        sizes = self.augmentation.sizes
+        if sizes is None:
+            return batch
+        size = sizes.of_step(self.plan.seed, step)
+        unlabelled = None if batch.unlabelled is None else at_size(batch.unlabelled, size)
+        return StepBatch(at_size(batch.labelled, size), unlabelled)
 
     def _load(self, read: Callable[..., ClipsT], part: Part, step: int) -> ClipsT:
         pool = self.pools[part.pool]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from flow3r.config import LATER, require, require_choice
 from flow3r.training.appearance import AppearanceConfig
+from flow3r.training.resolution import SizesConfig
 
 PRECISIONS = ("float32", "bfloat16")
 TRAINED = ("everything", "all-but-encoder", "flow-head", "encoder")
@@ -48,13 +49,18 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Photometric augmentation, equal for all frames of a clip up to a small exposure change."""
+    """What is changed about clips from step to step.
+
+    Colours are equal for all frames of a clip up to a small exposure change.
+    """
 
     channel_permutation: bool = True
     gain: float = 0.2  # log-uniform gain per clip and channel, +- this many nats
     frame_gain: float = 0.05  # and per frame
     appearance: AppearanceConfig | None = field(default=None, metadata=LATER)
     """pi3's colour jitter, loss of sharpness and JPEG, of every frame on its own."""
+    sizes: SizesConfig | None = field(default=None, metadata=LATER)
+    """Every step draws the size and shape of its batch; None: clips stay as they are stored."""
 
     def __post_init__(self) -> None:
         require(self.gain >= 0, f"gain={self.gain} must not be negative")
