@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from experiments.assembly import choose_device
 from experiments.rundir import RunDirectory
 from flow3r.config import from_mapping
 from flow3r.data.datasets.registry import open_dataset
@@ -32,7 +33,8 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     writer = ClipStoreWriter(directory.path / "clips", config.count, layout)
     directory.update(stage="read", total_steps=config.count)
     report = ClipReport()
-    for index, clip in enumerate(recorded_clips(dataset, config, pairs, report)):
+    device = str(choose_device(content["runtime"]["device"]))
+    for index, clip in enumerate(recorded_clips(dataset, config, pairs, report, device)):
         if stop():
             return False
         flow = clip.flow

@@ -62,15 +62,20 @@ class ClipReport:
 
 
 def recorded_clips(
-    dataset: Dataset, config: RecordedConfig, pairs: Tensor, report: ClipReport
+    dataset: Dataset,
+    config: RecordedConfig,
+    pairs: Tensor,
+    report: ClipReport,
+    device: str | None = None,
 ) -> Iterator[RecordedClip]:
     """Exactly `config.count` clips; `report` is filled on the way.
 
-    pairs: [P, 2], ordered (source, target). Raises DataError naming the frame where something is
-    damaged and `on_damage` is `stop`, and where the download has too few clips.
+    pairs: [P, 2], ordered (source, target). device: of a teacher with a network. Raises DataError
+    naming the frame where something is damaged and `on_damage` is `stop`, and where the download
+    has too few clips.
     """
     check_files(dataset, config)
-    builder = _Builder(dataset, config, pairs, report)
+    builder = _Builder(dataset, config, pairs, report, device)
     for candidate in candidates(dataset, config):
         if len(report.clips) == config.count:
             return
@@ -106,12 +111,21 @@ def check_files(dataset: Dataset, config: RecordedConfig) -> None:
 class _Builder:
     """Makes the clip of one candidate after the other."""
 
-    def __init__(self, dataset: Dataset, config: RecordedConfig, pairs: Tensor, report: ClipReport):
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: RecordedConfig,
+        pairs: Tensor,
+        report: ClipReport,
+        device: str | None,
+    ):
         self._config, self._pairs, self._report = config, pairs, report
         self._sampler = Sampler(dataset, config)
         self._framing = Framing(config.size, config.centre, config.depth_limit)
         flow = config.flow
-        self._teacher = None if flow.name == DEPTH else make_teacher(flow.name, flow.settings)
+        self._teacher = None
+        if flow.name != DEPTH:
+            self._teacher = make_teacher(flow.name, flow.settings, device)
 
     def clip(self, candidate: Candidate) -> RecordedClip | None:
         """The clip, or None with its reason in the report."""
