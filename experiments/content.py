@@ -45,6 +45,8 @@ def _identify_recorded(data: dict[str, Any]) -> None:
         for config in (data["recorded"].get(pool) or {}).values():
             names = [config.get(name, "") for name in ("dataset", "folder")]
             config["content"] = open_dataset(*names, config.get("settings")).fingerprint()
+            if config.get("flow"):
+                _identify_teacher_weights(config["flow"].setdefault("settings", {}))
 
 
 def _choose_video_teacher(
@@ -57,17 +59,23 @@ def _choose_video_teacher(
 
     if any(o.lstrip("+").partition("=")[0].split(".")[0] == TEACHER for o in overrides):
         videos[TEACHER] = {"name": teacher["name"], "settings": dict(teacher["settings"])}
-    made = make_teacher(videos[TEACHER]["name"], videos[TEACHER]["settings"])
+    given = videos[TEACHER]["settings"]
+    made = make_teacher(videos[TEACHER]["name"], given)
     if hasattr(made, "config"):
-        videos[TEACHER]["settings"] = to_mapping(made.config)
+        written_out = to_mapping(made.config)
+        # Which device is for each labelling process to know, unless it is told.
+        unsaid = {"device"} - set(given)
+        videos[TEACHER]["settings"] = {k: v for k, v in written_out.items() if k not in unsaid}
 
 
 def _identify_videos(videos: dict[str, Any]) -> None:
     """A folder is identified by the names and contents of its files, a manifest by its rows."""
+    if bool(videos["folder"]) == bool(videos["manifest"]):
+        return  # the spec says what is wrong
     if not videos["manifest"]:
-        from flow3r.data.video.files import folder_fingerprint
+        from flow3r.data.video.sources import folder_content
 
-        videos["content"] = folder_fingerprint(videos["folder"])
+        videos["content"] = folder_content(videos["folder"])
         return
     from flow3r.data.video.manifest import read_manifest
 

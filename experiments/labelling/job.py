@@ -68,12 +68,12 @@ class LabelJob:
         teacher = make_teacher(self.teacher["name"], self.teacher["settings"], device)
         return ClipMaker(self.settings, teacher, self.stores)
 
-    def attempt(self, maker: ClipMaker, row: int) -> Result:
+    @staticmethod
+    def attempt(maker: ClipMaker, row: int, clip: ManifestClip) -> Result:
         """Make one clip's labels; what is wrong with the clip becomes a reason.
 
         Raises ConfigError or StoreError for what is wrong with every clip.
         """
-        clip = self.manifest.clip(row)
         try:
             return Result(row, maker.make(clip))
         except (ConfigError, StoreError):
@@ -131,4 +131,4 @@ def label_here(
     for row in rows:
         if stop():
             return
-        yield job.attempt(maker, row)
+        yield job.attempt(maker, row, job.manifest.clip(row))

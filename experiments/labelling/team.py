@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from experiments.labelling.job import LabelJob, Result
+from flow3r.data.video.manifest import ManifestClip
 from flow3r.errors import ConfigError, DataError
 
 AHEAD = 2
@@ -38,7 +39,8 @@ def label_in_processes(
         while any(m.dealt for m in members) or (waiting and not stop()):
             for member in members:
                 while waiting and len(member.dealt) < AHEAD and not stop():
-                    member.deal(waiting.popleft())
+                    row = waiting.popleft()
+                    member.deal(row, job.manifest.clip(row))
             for place, member in enumerate(members):
                 yield from member.results()
                 member.end_if_silent()
@@ -93,12 +95,12 @@ class _Member:
         self._process.join(POLL_SECONDS)
         return self._process.exitcode
 
-    def deal(self, row: int) -> None:
-        """One clip more to do."""
+    def deal(self, row: int, clip: ManifestClip) -> None:
+        """One clip more to do. Clips are handed over, so that no process holds the manifest."""
         if not self.dealt:
             self._heard = time.monotonic()
         self.dealt.append(row)
-        self._send(row)
+        self._send((row, clip))
 
     def results(self) -> Iterator[Result]:
         """What it has done since."""
@@ -143,8 +145,8 @@ def _work(connection: Connection, job: LabelJob, device: str) -> None:
     try:
         maker = job.maker(device)
         connection.send(None)
-        while (row := connection.recv()) is not None:
-            connection.send(job.attempt(maker, row))
+        while (dealt := connection.recv()) is not None:
+            connection.send(job.attempt(maker, *dealt))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except (ConfigError, DataError) as error:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from experiments.rundir import RunDirectory
 from flow3r.config import from_mapping
 from flow3r.data.video.config import IngestConfig
-from flow3r.data.video.files import folder_fingerprint
 from flow3r.data.video.ingest import Progress, ingest
+from flow3r.data.video.sources import folder_content
 from flow3r.errors import DataError
 
 UPDATE_SECONDS = 1.0
@@ -19,7 +19,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     """Look at the videos; False when stopped. What was looked at is not looked at again."""
     spec = content["spec"]
     folder, planned = spec["folder"], spec["content"]
-    if planned and (found := folder_fingerprint(folder)) != planned:
+    if planned and (found := folder_content(folder)) != planned:
         raise DataError(
             f"videos={folder!r}: the files changed since the run was planned (content {found}, "
             f"planned with {planned}); start the command again to plan anew"
