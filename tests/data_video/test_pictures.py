@@ -1,6 +1,7 @@
 """Colours against closed forms, upright pictures, square pixels."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -113,7 +114,7 @@ def test_rotation_tag_turns_the_picture_upright(tmp_path, moving_frames, write_v
 
 def test_pixels_that_are_not_square(tmp_path, moving_frames, write_video):
     """120 x 160 pixels, twice as wide as high: a picture of 60 x 160 square ones."""
-    path = write_video(tmp_path / "wide.mkv", moving_frames(30), sample_aspect_ratio="2")
+    path = write_video(tmp_path / "wide.mkv", moving_frames(30), sample_aspect_ratio=Fraction(2))
     clip = clips_of(path)[0]
     assert (clip.height, clip.width, clip.pixel_aspect) == (60, 160, 2.0)
     full = next(decode(path, 60)).rgb()

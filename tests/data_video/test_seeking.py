@@ -163,6 +163,6 @@ def _sound(path):
 
 def test_strict_decoding_sees_the_same_frames(files):
     for name in ("closed", "open", "uneven"):
-        strict = [f.luma() for f in decode(files[name], 60)]
+        strict = [_luma(f) for f in decode(files[name], 60)]
         for first, (_, second) in zip(strict, _whole(files[name]), strict=True):
             np.testing.assert_array_equal(first, second)

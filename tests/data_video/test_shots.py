@@ -48,7 +48,8 @@ def test_every_frame_comes_out_once_in_order(moving_frames):
 def test_fast_motion_and_changes_of_light_are_no_cuts(moving_frames):
     assert begins(scenes(moving_frames, 40, shift=(23, 11))) == [0]
     base = moving_frames(1, size=(48, 64))[0]
-    fading = [sight(i, (base * (i / 30)).astype(np.uint8), i == 0) for i in range(31)]
+    light = np.linspace(0.3, 1, 30)
+    fading = [sight(i, (base * light[i]).astype(np.uint8), i == 0) for i in range(30)]
     assert begins(fading) == [0]
 
 

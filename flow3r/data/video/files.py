@@ -51,11 +51,3 @@ def fingerprint(path: Path) -> str:
         file.seek(max(0, size - part))
         digest.update(file.read(part))
     return digest.hexdigest()
-
-
-def folder_fingerprint(folder: str | Path) -> str:
-    """16 hexadecimal digits of the names and contents of the folder's videos, not of its path."""
-    digest = hashlib.sha256()
-    for path in find_videos(folder):
-        digest.update(f"{display_name(path, folder)}\0{fingerprint(path)}\n".encode())
-    return digest.hexdigest()[:16]

@@ -139,6 +139,8 @@ def read_manifest(path: Path, folder: Path | None = None) -> Manifest:
     metadata = table.schema.metadata or {}
     if metadata.get(b"flow3r.manifest") != SCHEMA_VERSION:
         raise DataError(f"{path}: not a manifest of version {SCHEMA_VERSION.decode()}")
+    if not table.schema.equals(_schema(Path())):
+        raise DataError(f"{path}: damaged (its columns are not those of a manifest)")
     root = Path(os.fsdecode(metadata[b"flow3r.folder"])) if folder is None else Path(folder)
     return Manifest(table.unify_dictionaries().combine_chunks(), root)
 

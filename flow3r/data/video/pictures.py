@@ -38,10 +38,6 @@ class DecodedFrame:
         """The upright RGB image [H, W, 3], full range."""
         return upright(to_rgb(self.picture), self.picture)
 
-    def luma(self) -> NDArray[np.uint8]:
-        """The upright grey image [H, W]; cheaper than `rgb`."""
-        return upright(self.picture.to_ndarray(format="gray", threads=1), self.picture)
-
 
 def to_rgb(picture: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """The picture as decoded (not turned) in full-range RGB, at `size` (height, width) if given."""
