@@ -3,6 +3,8 @@ of another kind."""
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from flow3r.data.datasets.registry import MODULES, open_dataset
@@ -20,10 +22,11 @@ def read_everything(dataset, scene):
 @pytest.mark.parametrize("module", sorted(MODULES.values()))
 def test_damage_is_named(layouts, make_clip, tmp_path, module):
     layout = layouts(module)
+    whole = tmp_path / "whole"
+    written = next(iter(layout.VARIANTS.values()))(whole, make_clip())
+    read_everything(open_dataset(layout.NAME, whole, written.settings), written.scene)
     for number, (what, (damage, named)) in enumerate(layout.DAMAGES.items()):
-        folder = tmp_path / str(number)
-        written = next(iter(layout.VARIANTS.values()))(folder, make_clip())
-        read_everything(open_dataset(layout.NAME, folder, written.settings), written.scene)
+        folder = shutil.copytree(whole, tmp_path / str(number))
         damage(folder)
         with pytest.raises(DataError) as caught:  # noqa: PT012 (opening reads some files already)
             read_everything(open_dataset(layout.NAME, folder, written.settings), written.scene)

@@ -1,7 +1,8 @@
 """CO3Dv2 (Reizenstein et al., ICCV 2021): turntable-like videos of objects in 51 categories.
 
-The original download: `<category>/frame_annotations.jgz` names each frame's picture, depth, masks
-and camera; splits by the sequences of `<category>/set_lists/set_lists_<set_list>.json`.
+The original download: `<category>/sequence_annotations.jgz` lists the sequences,
+`<category>/frame_annotations.jgz` names each frame's picture, depth, masks and camera; splits by
+the sequences of `<category>/set_lists/set_lists_<set_list>.json`.
 With the setting `annotations`: per category and split a file `<annotations>/<category>_<split>.jgz`
 ({sequence: [frames]}) as the published relative-pose evaluations prepare them, with R, T,
 focal_length and principal_point (PoseDiffusion, pi3) or extri [3][4] and intri [3][3] (VGGT's
@@ -77,7 +78,8 @@ def open_dataset(path: Path, settings: Settings) -> RecordedDataset:
         }
         lists = {"all": tuple(dict.fromkeys(sum(lists.values(), ()))), **lists}
     else:
-        lists = {"all": tuple(f"{c}/{s}" for c in categories for s in original(c))}
+        names = {c: annotations.read_sequence_names(path, c) for c in categories}
+        lists = {"all": tuple(f"{c}/{s}" for c in categories for s in names[c])}
     read = partial(_scene, lambda name: original(name.split("/")[0]))
     return RecordedDataset(LAYOUT, path, settings, lists, read)
 
@@ -88,14 +90,14 @@ def _reannotated(path: Path, settings: Settings) -> RecordedDataset:
     lists: dict[str, tuple[str, ...]] = {}
     sources: dict[str, Path] = {}
     for split in _SPLITS:
-        names = []
+        found: dict[str, Path] = {}
         for file in sorted(folder.glob(f"*_{split}.jgz")):
             category = file.name.removesuffix(f"_{split}.jgz")
             if not settings.categories or category in settings.categories:
-                names += [f"{category}/{sequence}" for sequence in read(file)]
-                sources |= dict.fromkeys(names[-len(read(file)) :], file)
-        if names:
-            lists[split] = tuple(names)
+                found |= {f"{category}/{sequence}": file for sequence in read(file)}
+        if found:
+            lists[split] = tuple(found)
+            sources |= found
     lists = {"all": tuple(dict.fromkeys(sum(lists.values(), ()))), **lists}
     scene = partial(_scene, lambda name: read(sources[name]))
     return RecordedDataset(LAYOUT, path, settings, lists, scene)

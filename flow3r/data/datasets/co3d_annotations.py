@@ -39,6 +39,15 @@ def read_original(root: Path, category: str) -> dict[str, tuple[Frame, ...]]:
     }
 
 
+def read_sequence_names(root: Path, category: str) -> tuple[str, ...]:
+    """The sequences of a category, of `<category>/sequence_annotations.jgz`."""
+    file = root / category / "sequence_annotations.jgz"
+    try:
+        return tuple(entry["sequence_name"] for entry in read_structured(file))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{file}: not a list of CO3D sequence annotations ({error!r})") from error
+
+
 def read_reannotated(root: Path, file: Path) -> dict[str, tuple[Frame, ...]]:
     """Sequence -> frames, of `<category>_<split>.jgz`."""
     try:

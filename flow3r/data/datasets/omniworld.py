@@ -65,7 +65,7 @@ def open_dataset(path: Path, settings: Settings) -> RecordedDataset:
         test = _test_names(metadata)
         lists["train"] = tuple(name for name in everything if name not in test)
         lists["test"] = tuple(name for name in everything if name in test)
-    read = partial(_scene, folders, numbers)
+    read = partial(_scene, path, folders, numbers)
     return RecordedDataset(LAYOUT, path, settings, lists, read)
 
 
@@ -90,7 +90,9 @@ def _test_names(metadata: Path) -> set[str]:
     }
 
 
-def _scene(folders: dict[str, Path], numbers: dict[str, list[list[int]]], name: str) -> Scene:
+def _scene(
+    path: Path, folders: dict[str, Path], numbers: dict[str, list[list[int]]], name: str
+) -> Scene:
     scene, _, split = name.partition("/split_")
     folder, indices = folders[scene], numbers[scene][int(split)]
     file = folder / "camera" / f"split_{split}.json"
@@ -98,7 +100,7 @@ def _scene(folders: dict[str, Path], numbers: dict[str, list[list[int]]], name: 
     same_count(f"{file}: cameras", poses, f"frames in split {split} of split_info.json", indices)
     pictures = folder / "color"
     if not pictures.is_dir():
-        pictures = Path(str(folder).replace("annotations", "videos")) / "color"
+        pictures = path / "videos" / "OmniWorld-Game" / scene / "color"
     frames = tuple(
         _frame(pictures / f"{n:06d}.png", folder / "depth" / f"{n:06d}.png", k, pose, file)
         for n, k, pose in zip(indices, intrinsics, poses)

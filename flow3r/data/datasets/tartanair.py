@@ -1,10 +1,11 @@
 """TartanAir V1 and V2 (Wang et al., IROS 2020; Patel et al., 2025): simulated flights.
 
 V1: `<environment>/<Easy|Hard>/P<NNN>/image_left/NNNNNN_left.png`,
-`depth_left/NNNNNN_left_depth.npy` (float32), `pose_left.txt`; 640 x 480. V2: `<environment>/<Data_easy|Data_hard>/P<NNN>/` with
-`image_lcam_front/NNNNNN_lcam_front.png`, `depth_lcam_front/NNNNNN_lcam_front_depth.png` (the four
-bytes of a float32 as blue, green, red, alpha), `pose_lcam_front.txt`; 640 x 640. Unpacked archives
-put the environment's folder into another one of its name; that is read too.
+`depth_left/NNNNNN_left_depth.npy` (float32), `pose_left.txt`; 640 x 480.
+V2: `<environment>/<Data_easy|Data_hard>/P<NNN>/image_lcam_front/NNNNNN_lcam_front.png`,
+`depth_lcam_front/NNNNNN_lcam_front_depth.png` (the four bytes of a float32 as blue, green, red,
+alpha), `pose_lcam_front.txt`; 640 x 640.
+Unpacked archives put the environment's folder into another one of its name; that is read too.
 
 Depth: z in metres; the sky lies at some 10 km, and what is beyond `max_depth` counts as none.
 Poses: a line `tx ty tz qx qy qz qw` per picture, camera to world, metres, NED axes (x forward,

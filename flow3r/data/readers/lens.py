@@ -48,7 +48,7 @@ class Lens:
 
     def straight_image(self, image: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3]; bilinear, black where the lens did not look."""
-        values = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+        values = torch.tensor(image).permute(2, 0, 1)[None].float()
         found = self._sampled(values, intrinsics, "bilinear")
         return found.round().clamp(0, 255).byte()[0].permute(1, 2, 0).contiguous().numpy()
 

@@ -30,6 +30,8 @@ def write(folder: Path, clip: Clip, isotropic: bool = True) -> Written:
         frames.append(FrameTruth(name, image, depth, K, pose, n / 10))
     entries.append({**entries[0], "sequence_name": "1_2_3"})
     _save(folder / "apple/frame_annotations.jgz", entries[::-1])
+    sequences = [{"sequence_name": name, "category": "apple"} for name in ("1_2_3", SEQUENCE)]
+    _save(folder / "apple/sequence_annotations.jgz", sequences)
     names = [[SEQUENCE, n, "path"] for n in range(len(clip))]
     splits = {"train": [["1_2_3", 0, "path"]], "val": [], "test": names}
     save_text(folder / "apple/set_lists/set_lists_fewview_dev.json", json.dumps(splits))

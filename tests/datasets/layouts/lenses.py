@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from dataset_layouts.clip import Clip
 
-Bend = Callable[[float], float]
-"""Radius of a ray at z = 1 -> its radius after the lens."""
+Bend = Callable[[np.ndarray], np.ndarray]
+"""Radii of rays at z = 1 -> their radii after the lens."""
 
 
 def fisheye(k1: float, k2: float, k3: float, k4: float) -> Bend:
-    def bend(radius: float) -> float:
+    def bend(radius: np.ndarray) -> np.ndarray:
         angle = np.arctan(radius)
         return angle + k1 * angle**3 + k2 * angle**5 + k3 * angle**7 + k4 * angle**9
 
@@ -25,13 +25,11 @@ def radial(k1: float, k2: float = 0.0) -> Bend:
 
 def record(clip: Clip, k: np.ndarray, size: tuple[int, int], bend: Bend):
     """Images and depth [N, h, w] as they are recorded through the lens."""
-    x, y = np.zeros(size), np.zeros(size)
-    for row, column in np.ndindex(*size):
-        u, v = (column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1]
-        bent = np.hypot(u, v)
-        factor = _unbend(bend, bent) / bent if bent else 1.0
-        x[row, column], y[row, column] = u * factor, v * factor
-    return clip.rays(x, y, k[0, 0])
+    rows, columns = np.indices(size)
+    u, v = (columns - k[0, 2]) / k[0, 0], (rows - k[1, 2]) / k[1, 1]
+    bent = np.maximum(np.hypot(u, v), 1e-9)
+    factor = _unbent(bend, bent) / bent
+    return clip.rays(u * factor, v * factor, k[0, 0])
 
 
 def straight_depth(depth: np.ndarray, k: np.ndarray, bend: Bend) -> np.ndarray:
@@ -47,9 +45,14 @@ def straight_depth(depth: np.ndarray, k: np.ndarray, bend: Bend) -> np.ndarray:
     return straight
 
 
-def _unbend(bend: Bend, bent: float) -> float:
-    low, high = 0.0, 10.0
-    for _ in range(60):
+def _unbent(bend: Bend, bent: np.ndarray) -> np.ndarray:
+    """The first radius that is bent to `bent`: a polynomial turns back further out."""
+    high = np.full_like(bent, 0.05)
+    while (short := bend(high) < bent).any():
+        high = high + 0.05 * short
+    low = high - 0.05
+    for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if bend(middle) < bent else (low, middle)
+        short = bend(middle) < bent
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
     return low

@@ -89,7 +89,7 @@ DAMAGES = {
     ),
     "cropped image": (
         lambda f: save_image(f / f"{_BASE}.color.png", np.zeros((48, 48, 3), np.uint8)),
-        f"{_BASE}.color.png",
+        "frame-000015.color.png",
     ),
     "odd split list": (lambda f: save_text(f / "chess/TestSplit.txt", "two\n"), "TestSplit.txt"),
 }
