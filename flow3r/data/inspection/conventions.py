@@ -16,7 +16,7 @@ from flow3r.data.inspection.pairs import Views, consistency
 from flow3r.geometry.camera import pixel_rays
 from flow3r.geometry.se3 import inverse
 
-GAIN = 0.15
+GAIN = 0.1
 """An alternative must agree on so much more of the pixels to be believed."""
 SCALES = (0.001, 0.01, 0.1, 0.2, 5.0, 10.0, 100.0, 1000.0)
 """Metres, centimetres and millimetres confused; the 5000 of TUM for 1000 and the reverse."""
