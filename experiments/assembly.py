@@ -8,17 +8,11 @@ from typing import Any
 
 import torch
 
-from experiments.mixture import labelled_pool, source_pool
+from experiments.mixture import labelled_pool, source_pool, unlabelled_pool
 from experiments.spec import FROM_FILE, RunSpec
-from experiments.stages import (
-    dataset_stage,
-    pretrain_stage,
-    store_folder,
-    unlabelled_stages,
-)
-from flow3r.data.pool import Pool
+from experiments.stages import dataset_stage, pretrain_stage, store_folder
+from flow3r.data.pool import ClipSource, Pool
 from flow3r.data.store import ClipStore
-from flow3r.data.video_clips import VideoClips
 from flow3r.errors import ConfigError
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.weights.build import build_with_weights, unmap
@@ -39,31 +33,25 @@ def open_dataset(dataset: dict[str, Any], output_dir: Path) -> ClipStore:
 def open_pools(spec: dict[str, Any], output_dir: Path, runtime: dict[str, Any]) -> dict[str, Pool]:
     """The pools `source`, `labelled` and `unlabelled` of a run."""
     data = spec["data"]
-    pools = {
+    return {
         "source": source_pool(data, output_dir),
         "labelled": labelled_pool(data, output_dir),
-        "unlabelled": Pool([], []),
+        "unlabelled": unlabelled_pool(data, output_dir, store_folder(runtime, output_dir)),
     }
-    if data["unlabelled_clips"]:
-        pools["unlabelled"] = _unlabelled_pool(spec, output_dir, runtime)
-    return pools
-
-
-def _unlabelled_pool(spec: dict[str, Any], output_dir: Path, runtime: dict[str, Any]) -> Pool:
-    """Of videos, the stage holds as many clips as the run asks for, nested by their names."""
-    folder = output_dir / "stages" / unlabelled_stages(spec)[-1].id / "clips"
-    if spec["data"]["videos"]:
-        return Pool.whole([VideoClips.open(folder, store_folder(runtime, output_dir))])
-    return Pool.nested(ClipStore.open(folder), spec["data"]["unlabelled_clips"], "unlabelled")
 
 
 def fingerprints(pools: dict[str, Pool]) -> dict[str, str]:
-    """The content hashes of every store a run trains on."""
+    """The content hashes of every store a run trains on; recorded ones are named."""
     return {
-        f"{name}-{i}": store.fingerprint
+        f"{name}-{i}{_dataset(store)}": store.fingerprint
         for name, pool in pools.items()
         for i, store in enumerate(pool.stores)
     }
+
+
+def _dataset(store: ClipSource) -> str:
+    recorded = getattr(store, "provenance", {}).get("recorded")
+    return f"-{recorded['dataset']}" if recorded else ""
 
 
 def initial_model(spec: dict[str, Any], parsed: RunSpec, output_dir: Path) -> Flow3r:

@@ -17,9 +17,11 @@ def identify(config: dict[str, Any], overrides: list[str]) -> None:
     """Note the content of weights and videos in a composed config."""
     _identify_initial_weights(config["initialisation"])
     data = config["data"]
-    if data.get("videos"):
-        _choose_video_teacher(data["videos"], config[TEACHER], overrides)
-        _identify_videos(data["videos"])
+    several = (data.get("unlabelled_sources") or {}).values()
+    for videos in [data.get("videos"), *(source.get("videos") for source in several)]:
+        if videos:
+            _choose_video_teacher(videos, config[TEACHER], overrides)
+            _identify_videos(videos)
     _identify_recorded(data)
     for teacher in _teachers(data):
         _identify_teacher_weights(teacher["settings"])

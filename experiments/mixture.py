@@ -1,15 +1,20 @@
-"""The labelled pools of a run: generated clips, recorded ones, or both by weight."""
+"""The pools of a run: clips of one source, or of several by weight."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.recorded import POOLS, RecordedSets
-from experiments.stages import pool_stages
+from experiments.stages import pool_stages, source_stages
+from experiments.unlabelled import sources_of
 from flow3r.data.epochs import Mixture
-from flow3r.data.pool import Pool
+from flow3r.data.pool import ClipSource, Pool
 from flow3r.data.store import ClipStore
+from flow3r.data.subset import nested_subset
+from flow3r.data.video_clips import VideoClips
 
 
 def source_pool(data: dict[str, Any], output_dir: Path) -> Pool:
@@ -24,9 +29,33 @@ def labelled_pool(data: dict[str, Any], output_dir: Path) -> Pool:
     )
 
 
-def pool_sizes(recorded: RecordedSets | None, pools: dict[str, Pool]) -> dict[str, int | Mixture]:
-    """The number of clips of each pool; a mixture where recorded sets are drawn by weight."""
+def unlabelled_pool(data: dict[str, Any], output_dir: Path, store: Path) -> Pool:
+    """The unlabelled clips of a resolved `data` mapping; `store` holds those of videos.
+
+    Of videos, the stage holds as many clips as the run asks for, nested by their names.
+    """
+    sources: list[ClipSource] = []
+    chosen = []
+    for source in sources_of(data):
+        folder = output_dir / "stages" / source_stages(source)[-1].id / "clips"
+        if source.videos:
+            sources.append(VideoClips.open(folder, store))
+            chosen.append(np.arange(len(sources[-1])))
+        else:
+            sources.append(ClipStore.open(folder))
+            chosen.append(nested_subset(len(sources[-1]), source.clips, "unlabelled"))
+    return Pool(sources, chosen)
+
+
+def pool_sizes(
+    recorded: RecordedSets | None,
+    pools: dict[str, Pool],
+    unlabelled_weights: tuple[float, ...] | None = None,
+) -> dict[str, int | Mixture]:
+    """The number of clips of each pool; a mixture where its sources are drawn by weight."""
     sizes: dict[str, int | Mixture] = {name: len(pool) for name, pool in pools.items()}
+    if unlabelled_weights:
+        sizes["unlabelled"] = Mixture(pools["unlabelled"].counts, unlabelled_weights)
     for name in POOLS if recorded else ():
         sets = len(getattr(recorded, name))
         if sets:

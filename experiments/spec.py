@@ -10,6 +10,7 @@ from experiments.recorded import RecordedSets
 from flow3r.config import LATER, from_mapping, require, require_choice, to_mapping
 from flow3r.data.mixing import BatchConfig
 from flow3r.data.pseudo_labels import LabelSettings
+from flow3r.data.subset import nested_counts
 from flow3r.data.video.config import IngestConfig
 from flow3r.data.world.config import WorldConfig
 from flow3r.formulations.registry import FormulationConfig, supervises_unlabelled
@@ -84,6 +85,31 @@ class VideosConfig:
 
 
 @dataclass(frozen=True)
+class UnlabelledSource:
+    """One of several sources of unlabelled clips: generated clips or real video."""
+
+    clips: int
+    """That it offers. Of a number of clips that is asked of all sources together each gives its
+    part, nested in any larger number."""
+    weight: float | None = None
+    """How often it is drawn from, relative to the others; None for all: each clip equally often."""
+    generated: DatasetConfig | None = None
+    videos: VideosConfig | None = None
+
+    def __post_init__(self) -> None:
+        require(self.clips >= 1, f"clips={self.clips} must be at least 1")
+        require(self.weight is None or self.weight > 0, f"weight={self.weight} must be positive")
+        require(
+            (self.generated is None) != (self.videos is None),
+            "a source of unlabelled clips has one of generated and videos",
+        )
+        require(
+            self.generated is None or self.clips <= self.generated.count,
+            f"clips={self.clips} must lie in 1..{self.generated and self.generated.count}",
+        )
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where a run's clips come from."""
 
@@ -98,6 +124,11 @@ class DataConfig:
     """Real video in place of the generated unlabelled clips."""
     recorded: RecordedSets | None = field(default=None, metadata=LATER)
     """Recorded labelled clips beside the generated ones, or in their place."""
+    unlabelled_sources: dict[str, UnlabelledSource] | None = field(default=None, metadata=LATER)
+    """Several sources by the user's own names for them, in place of `unlabelled` and `videos`."""
+    unlabelled_share: float | None = field(default=None, metadata=LATER)
+    """Of the videos' clips, chosen by their names: the same ones whatever videos are added. At most
+    `unlabelled_clips` of them."""
 
     def __post_init__(self) -> None:
         require(
@@ -108,10 +139,7 @@ class DataConfig:
             self.unlabelled_clips >= 0,
             f"unlabelled_clips={self.unlabelled_clips} must not be negative",
         )
-        require(
-            self.videos is not None or self.unlabelled_clips <= self.unlabelled.count,
-            f"unlabelled_clips={self.unlabelled_clips} must lie in 0..{self.unlabelled.count}",
-        )
+        self._check_unlabelled()
         self._check_layout()
         require(
             set(self.test) == set(self.validation),
@@ -132,12 +160,46 @@ class DataConfig:
         generated = self.labelled.count if self.recorded.keeps_generated("labelled") else 0
         return generated + self.recorded.clips("labelled")
 
+    @property
+    def unlabelled_weights(self) -> tuple[float, ...] | None:
+        """Of the sources that clips are taken from; None: every clip equally often."""
+        if not self.unlabelled_sources or not self.unlabelled_clips:
+            return None
+        several = list(self.unlabelled_sources.values())
+        counts = nested_counts(self.unlabelled_clips, [source.clips for source in several])
+        weights = tuple(source.weight for source, count in zip(several, counts) if count)
+        return None if None in weights else weights
+
+    def _check_unlabelled(self) -> None:
+        several, share = self.unlabelled_sources or {}, self.unlabelled_share
+        require(
+            not (several and self.videos), "videos belong to one of the unlabelled_sources, if any"
+        )
+        offered = self.unlabelled.count
+        if several:
+            offered = sum(source.clips for source in several.values())
+        require(
+            self.videos is not None or self.unlabelled_clips <= offered,
+            f"unlabelled_clips={self.unlabelled_clips} must lie in 0..{offered}",
+        )
+        weighted = {source.weight is not None for source in several.values()}
+        require(len(weighted) < 2, "give all unlabelled_sources a weight, or none of them")
+        require(share is None or 0 < share <= 1, f"unlabelled_share={share} must lie in (0, 1]")
+        named = all(s.videos for s in several.values()) if several else self.videos is not None
+        require(
+            share is None or named,
+            f"unlabelled_share={share} chooses by names, which generated clips do not have; give "
+            "their number (unlabelled_clips)",
+        )
+
     def _check_layout(self) -> None:
         """Clips of one batch share frames and size."""
         worlds = [d.world for d in self._generated()]
         layouts = {(w.frames, w.height, w.width) for w in worlds}
-        if self.videos is not None:
-            layouts.add((self.videos.frames, *self.videos.labels.size))
+        several = (self.unlabelled_sources or {}).values()
+        for videos in [self.videos, *(source.videos for source in several)]:
+            if videos is not None:
+                layouts.add((videos.frames, *videos.labels.size))
         if self.recorded is not None:
             layouts |= self.recorded.layouts()
         require(
@@ -146,10 +208,11 @@ class DataConfig:
         )
 
     def _generated(self) -> list[DatasetConfig]:
+        several = (self.unlabelled_sources or {}).values()
         return [
             *self.source,
             self.labelled,
-            self.unlabelled,
+            *([s.generated for s in several if s.generated] if several else [self.unlabelled]),
             *self.validation.values(),
             *self.test.values(),
         ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.identity import stage_id
 from experiments.recorded import keeps_generated, sets_of
+from experiments.unlabelled import SourceOfRun, sources_of
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ def ingest_stage(videos: dict[str, Any]) -> Stage:
     return Stage("ingest", stage_id("ingest", settings), settings)
 
 
-def labels_stage(spec: dict[str, Any]) -> Stage:
+def labels_stage(source: SourceOfRun) -> Stage:
     """As many of a manifest's clips as the run needs, with a teacher's flow."""
-    videos = spec["data"]["videos"]
-    settings = {"clips": spec["data"]["unlabelled_clips"]}
+    videos = source.videos
+    settings: dict[str, Any] = {"clips": source.clips}
+    if source.share is not None:
+        settings["share"] = source.share
     settings |= {name: videos[name] for name in ("labels", "teacher")}
     depends_on = ()
     if videos["manifest"]:
@@ -71,13 +74,17 @@ def store_folder(runtime: dict[str, Any], output_dir: Path) -> Path:
     return Path(runtime.get("store") or output_dir / "store")
 
 
+def source_stages(source: SourceOfRun) -> list[Stage]:
+    """What makes the unlabelled clips of one source; the last one holds them."""
+    if source.generated:
+        return [dataset_stage(source.generated)]
+    ingest = [] if source.videos["manifest"] else [ingest_stage(source.videos)]
+    return [*ingest, labels_stage(source)]
+
+
 def unlabelled_stages(spec: dict[str, Any]) -> list[Stage]:
-    """What makes a run's unlabelled clips; the last one holds them."""
-    videos = spec["data"]["videos"]
-    if not videos:
-        return [dataset_stage(spec["data"]["unlabelled"])]
-    ingest = [] if videos["manifest"] else [ingest_stage(videos)]
-    return [*ingest, labels_stage(spec)]
+    """What makes a run's unlabelled clips."""
+    return [stage for source in sources_of(spec["data"]) for stage in source_stages(source)]
 
 
 def pretrain_stage(spec: dict[str, Any]) -> Stage:
@@ -108,8 +115,7 @@ def required_stages(spec: dict[str, Any]) -> list[Stage]:
     if spec["initialisation"]["kind"] == "pretrain":
         stages += [*(dataset_stage(d) for d in data["source"]), pretrain_stage(spec)]
     stages += labelled
-    if data["unlabelled_clips"]:
-        stages += unlabelled_stages(spec)
+    stages += unlabelled_stages(spec)
     return _unique([*stages, *benchmark_stages(spec)])
 
 

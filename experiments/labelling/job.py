@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flow3r.config import from_mapping
 from flow3r.data.pseudo_labels import ClipMaker, ClipStores, LabelSettings
-from flow3r.data.subset import named_subset
+from flow3r.data.subset import named_share, named_subset
 from flow3r.data.video.manifest import Manifest, ManifestClip, read_manifest
 from flow3r.errors import ConfigError, DataError
 from flow3r.storage.records import KEY_BYTES, StoreError
@@ -95,9 +95,19 @@ class LabelJob:
                 failed[int(rows[place])] = str(error)
         return keys, failed
 
-    def order(self) -> NDArray[np.int64]:
-        """All rows in the one order that every count of clips is taken from; the names decide."""
-        return named_subset(self.manifest.column("name"), len(self.manifest), SALT)
+    def order(self, share: float | None = None) -> NDArray[np.int64]:
+        """All rows in the one order that every count of clips is taken from; the names decide.
+
+        share: only the first ones, those that belong to this share of all names that there can be.
+        DataError if none does.
+        """
+        names = self.manifest.column("name")
+        if share is None:
+            return named_subset(names, len(names), SALT)
+        rows = named_share(names, share, SALT)
+        if not len(rows):
+            raise DataError(f"{self.manifest_path}: a share of {share} of its clips has none")
+        return rows
 
     def _clips(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, ManifestClip]]:
         """The clips of those rows, and their places in `rows`."""

@@ -21,6 +21,7 @@ from flow3r.streams import stream_seed
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
 from flow3r.training.loop import Trainer
+from flow3r.training.prefetch import loading
 from flow3r.training.pretrain import PretrainConfig, PretrainModel, PretrainObjective
 
 NEVER = 2**62
@@ -40,9 +41,10 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     loader = BatchLoader(plan, {"source": source}, config.training.augmentation, device)
     recorder = Recorder(directory, runtime, stop, validate=lambda: {}, validation_every=NEVER)
     state = recorder.resume(config.training.total_steps)
-    trainer = Trainer(PretrainObjective(module, config), loader, config.training, recorder.hooks())
-    with threads(config.threads):
-        complete = trainer.fit(state)
+    workers, end = runtime.get("workers", 0), config.training.total_steps
+    with threads(config.threads), loading(loader, workers, end) as batches:
+        objective = PretrainObjective(module, config)
+        complete = Trainer(objective, batches, config.training, recorder.hooks()).fit(state)
     if not complete:
         return False
     save_weights(module, directory.path / WEIGHTS)

@@ -28,7 +28,8 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     job = job_of(content, directory.output_dir)
     _check_content(job, spec)
     report = _reporter(directory)
-    order, wanted, taken = job.order(), spec["clips"], 0
+    order, taken = job.order(spec.get("share")), 0
+    wanted = min(spec["clips"], len(order)) if "share" in spec else spec["clips"]
     outcomes: list[Outcome] = []
     while (lacking := wanted - sum(o.good().sum() for o in outcomes)) > 0 and taken < len(order):
         # The clips that fail are replaced by the next ones.
@@ -41,10 +42,11 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     if lacking > 0:
         if outcomes:
             require_some(job, outcomes[0])
-        raise DataError(
-            f"{wanted} unlabelled clips are asked for, the videos yield {wanted - lacking} "
-            f"(of {len(order)} in the manifest); set data.unlabelled_clips accordingly"
-        )
+        if "share" not in spec:
+            raise DataError(
+                f"{wanted} unlabelled clips are asked for, the videos yield {wanted - lacking} "
+                f"(of {len(order)} in the manifest); set data.unlabelled_clips accordingly"
+            )
     _record(directory, content, job, outcomes)
     return True
 

@@ -31,6 +31,7 @@ from flow3r.training.checkpoint import save_weights
 from flow3r.training.distributed import Group
 from flow3r.training.flops import training_flops
 from flow3r.training.loop import Trainer
+from flow3r.training.prefetch import loading
 from flow3r.training.supervision import RunObjective
 
 
@@ -79,16 +80,19 @@ def _train(
         state, hooks = recorder.resume(parsed.training.total_steps), recorder.hooks()
     objective = RunObjective(model, parsed.loss, parsed.training.precision, group.total)
     loader = _loader(parsed, pools, device, group.share)
-    trainer = Trainer(objective, loader, parsed.training, hooks, group)
-    if not trainer.fit(state):
-        return None
+    workers = runtime.get("workers", 0)
+    with loading(loader, workers, parsed.training.total_steps) as batches:
+        trainer = Trainer(objective, batches, parsed.training, hooks, group)
+        if not trainer.fit(state):
+            return None
     return trainer.model.whole(
         lambda: build_model(parsed.model, parsed.formulation, parsed.seed).to(device)
     )
 
 
 def _flops(parsed: RunSpec, pools: dict[str, Pool], model: Flow3r, device: torch.device) -> int:
-    small = BatchConfig(replay=0, labelled=1, flexible=1, filler_replay_share=0.0)
+    pairs = parsed.batch.pairs
+    small = BatchConfig(replay=0, labelled=1, flexible=1, filler_replay_share=0.0, pairs=pairs)
     batch = _loader(replace(parsed, batch=small), pools, device, WHOLE).step(0)
     objective = RunObjective(model, parsed.loss, parsed.training.precision)
     return training_flops(objective, batch, parsed.batch, parsed.training)
@@ -97,7 +101,7 @@ def _flops(parsed: RunSpec, pools: dict[str, Pool], model: Flow3r, device: torch
 def _loader(
     parsed: RunSpec, pools: dict[str, Pool], device: torch.device, share: Share
 ) -> BatchLoader:
-    sizes = pool_sizes(parsed.data.recorded, pools)
+    sizes = pool_sizes(parsed.data.recorded, pools, parsed.data.unlabelled_weights)
     plan = BatchPlan(parsed.batch, parsed.seed, sizes, share)
     given = parsed.formulation.options.get("intrinsics") == "given"
     augmentation = parsed.training.augmentation

@@ -1,4 +1,4 @@
-"""Loading ahead in worker processes: the same bits, any start, clear errors, nothing left behind."""
+"""Loading ahead in worker processes: the same bits, any start, clear errors, nothing left."""
 
 import dataclasses
 import os
@@ -56,7 +56,7 @@ def test_without_workers_it_is_the_loader_itself(make_loader):
     loader = make_loader()
     with loading(loader, 0, end=3) as same:
         assert same is loader
-    with pytest.raises(ConfigError, match="runtime.workers=-1"), loading(loader, -1, 3):
+    with pytest.raises(ConfigError, match=r"runtime\.workers=-1"), loading(loader, -1, 3):
         pass
 
 
@@ -116,8 +116,7 @@ def test_a_killed_worker_is_reported(make_loader):
         [worker] = workers()
         os.kill(int(worker), signal.SIGKILL)
         with pytest.raises((DataError, RuntimeError), match=r"ended|killed"):
-            for step in range(1, 400):
-                ahead.step(step)
+            [ahead.step(step) for step in range(1, 400)]
     assert not workers()
 
 
