@@ -105,9 +105,8 @@ def test_angles_are_equal_down_to_the_published_floor():
         _, rotation, translation = published(predicted, truth)
         ours = pair_errors(predicted, truth)
         usable = rotation < WORST
-        # arccos loses half of the digits near 0, and the published normalisation adds 1e-15 to the
-        # length, which a short motion notices;
-        # the floor itself is 3.6e-6 degrees.
+        # arccos loses half of the digits near 0 (its floor is 3.6e-6 degrees), and the published
+        # normalisation adds 1e-15 to the length, which a short motion notices.
         np.testing.assert_allclose(ours[0][usable], rotation[usable], atol=1e-5)
         assert (ours[0][~usable] == np.inf).all()
         usable = np.isfinite(ours[1])
