@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flow3r.data.video.files import display_name, find_videos
 from flow3r.data.video.frames import fit
-from flow3r.data.video.streams import decode
+from flow3r.data.video.pictures import DecodedFrame
+from flow3r.data.video.seeking import successive_frames
+from flow3r.data.video.streams import length_and_rate
 from flow3r.errors import DataError
 from flow3r.teachers.base import FlowLabels, Teacher
 from flow3r.teachers.quality import cycle_error, cycle_summary, round_numbers
@@ -62,23 +66,33 @@ def stretches(folder: str, size: int, length: int, clips: int) -> Iterator[Tenso
     """At most `clips` clips [length, 3, size, size] uint8 of successive frames, of all readable
     files in turn; the centre of the picture. Raises DataError where no file has that many frames.
     """
+
+    def take(frame: DecodedFrame) -> NDArray[np.uint8]:
+        return fit(frame.rgb(), (size, size), frame.pixel_aspect)
+
     files = find_videos(folder)
     found = 0
     for left, path in zip(range(len(files), 0, -1), files):
         wanted = -(-(clips - found) // left)
+        name = display_name(path, folder)
         try:
-            frames = [fit(f.rgb(), (size, size), f.pixel_aspect) for f in decode(path, SECONDS)]
+            for start in starts(path, length, wanted):
+                frames = successive_frames(path, start, length, take)
+                if len(frames) < length:
+                    print(f"skipped: {name}: {len(frames)} frames", file=sys.stderr, flush=True)
+                    break
+                found += 1
+                yield torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
         except DataError as error:
             print(f"skipped: {error}", file=sys.stderr, flush=True)
-            continue
-        if len(frames) < length:
-            name = display_name(path, folder)
-            print(f"skipped: {name}: {len(frames)} frames", file=sys.stderr, flush=True)
-            continue
-        last = len(frames) - length
-        for start in sorted({round(s) for s in np.linspace(0, last, wanted)}):
-            found += 1
-            clip = np.stack(frames[start : start + length])
-            yield torch.from_numpy(clip).permute(0, 3, 1, 2).contiguous()
     if not found:
         raise DataError(f"videos={folder!r}: no readable video of at least {length} frames")
+
+
+def starts(path: Path, length: int, wanted: int) -> list[float]:
+    """Seconds at which stretches of so many frames begin, spread over what is looked at."""
+    seconds, rate = length_and_rate(path)
+    if not rate:
+        return [0.0] if wanted else []
+    last = max(0.0, min(SECONDS, seconds) - length / rate)
+    return sorted({round(s * rate) / rate for s in np.linspace(0, last, wanted)})

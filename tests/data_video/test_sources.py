@@ -115,9 +115,10 @@ def test_stamps_change_with_the_file_and_fingerprints_with_the_content(tmp_path)
     os.utime(path, ns=(5, 5))
     [second], _ = find_sources(path)
     assert first.stamp != second.stamp
-    assert first.fingerprint() == second.fingerprint()
+    mark = first.fingerprint()
+    assert mark == second.fingerprint()
     path.write_bytes(b"2" * 100)
-    assert find_sources(path)[0][0].fingerprint() != first.fingerprint()
+    assert first.fingerprint() != mark
 
 
 def test_fingerprint_is_over_size_and_both_ends(tmp_path):
@@ -139,6 +140,7 @@ def test_a_sequence_is_marked_by_its_pictures(tmp_path):
     (tmp_path / "s/07.png").unlink()
     [after], _ = find_sources(tmp_path / "s")
     assert after.stamp != before.stamp
-    assert after.fingerprint() != mark
+    fewer = after.fingerprint()
+    assert fewer != mark
     touch(tmp_path / "s/00.png", rng.bytes(50))
-    assert find_sources(tmp_path / "s")[0][0].fingerprint() != after.fingerprint()
+    assert after.fingerprint() != fewer

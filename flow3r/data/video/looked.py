@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,17 @@ class LookTask:
     folder: Path
 
 
+_kept_open = lru_cache(maxsize=1)(Looked)
+"""A process opens the findings once for all its tasks."""
+
+
 def work(task: LookTask, beat: Callable[[float], None]) -> dict[str, Any]:
     """Look at the source of the task; the number of its clips, or why it cannot be read."""
     from flow3r.teachers.opencv import require_opencv
 
     require_opencv().setNumThreads(1)
     try:
-        known = Looked(task.folder, task.config).add(task.source, beat)
+        known = _kept_open(task.folder, task.config).add(task.source, beat)
     except OSError as error:
         return {"failure": f"cannot be read ({error.strerror or error})"}
     except DataError as error:

@@ -139,9 +139,11 @@ def read_manifest(path: Path, folder: Path | None = None) -> Manifest:
     metadata = table.schema.metadata or {}
     if metadata.get(b"flow3r.manifest") != SCHEMA_VERSION:
         raise DataError(f"{path}: not a manifest of version {SCHEMA_VERSION.decode()}")
-    if not table.schema.equals(_schema(Path())):
-        raise DataError(f"{path}: damaged (its columns are not those of a manifest)")
-    root = Path(os.fsdecode(metadata[b"flow3r.folder"])) if folder is None else Path(folder)
+    kept = Path(os.fsdecode(metadata.get(b"flow3r.folder", b"")))
+    expected = _schema(kept)
+    if not table.schema.equals(expected) or metadata != expected.metadata:
+        raise DataError(f"{path}: damaged (columns or folder are not those that were written)")
+    root = kept if folder is None else Path(folder)
     return Manifest(table.unify_dictionaries().combine_chunks(), root)
 
 
@@ -177,7 +179,13 @@ def _schema(root: Path) -> Any:
         "overlap": pa.float64(),
         "by_time": pa.bool_(),
     }
-    metadata = {b"flow3r.manifest": SCHEMA_VERSION, b"flow3r.folder": os.fsencode(root)}
+    below = os.fsencode(root)
+    metadata = {
+        b"flow3r.manifest": SCHEMA_VERSION,
+        b"flow3r.folder": below,
+        # Pages carry checksums of their own, the file's footer does not.
+        b"flow3r.check": hashlib.sha256(below).hexdigest().encode(),
+    }
     return pa.schema(list(types.items()), metadata=metadata)
 
 

@@ -59,6 +59,30 @@ def frames_by_number(path: Path, numbers: Sequence[int], take: Take[T]) -> list[
     raise _changed(path, f"frame {wanted[len(found)]}")
 
 
+def successive_frames(path: Path, since: float, count: int, take: Take[T]) -> list[T]:
+    """`take(frame)` of successive frames from about `since` seconds after the beginning on.
+
+    Fewer than `count` where the file ends before that or has damaged frames. Decodes only from the
+    key frame before; raises DataError for a file that is no video.
+    """
+    found: list[T] = []
+    with opened(path) as (container, stream):
+        begin = (stream.start_time or 0) + round(since / float(stream.time_base))
+        sound = since <= 0 or not _seek(container, stream, begin)
+        for picture in tolerant_pictures(container, stream):
+            if picture is None:
+                continue
+            sound = sound or bool(picture.key_frame)
+            early = since > 0 and picture.pts is not None and picture.pts < begin
+            if early or not sound:
+                continue
+            seconds = float((picture.pts or 0) * stream.time_base)
+            found.append(take(DecodedFrame(-1, seconds, picture, pixel_aspect(stream, picture))))
+            if len(found) == count:
+                break
+    return found
+
+
 def _changed(path: Path, what: str) -> DataError:
     return DataError(f"{path}: {what} cannot be found; the file changed since it was looked at")
 

@@ -99,6 +99,12 @@ def declared_seconds(container: Any, stream: Any) -> float:
     return container.duration / 1e6 if alone else 0.0
 
 
+def length_and_rate(path: Path) -> tuple[float, float]:
+    """What the header says: seconds and frames per second, 0 where it says nothing. DataError."""
+    with opened(path) as (container, stream):
+        return declared_seconds(container, stream), float(stream.average_rate or 0)
+
+
 def _video_stream(path: Path, container: Any) -> Any:
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not streams:
