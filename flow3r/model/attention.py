@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,14 +25,15 @@ class Attention(nn.Module):
         self.proj = nn.Linear(config.width, config.width)
         self.attend = {"sdpa": sdpa_attention, "softmax": softmax_attention}[config.attention]
 
-    def forward(self, x: Tensor, rotary: Rotary | None, bias: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary | None, bias: Bias) -> Tensor:
         """Attend; `bias` [H, T, T] is added to the scores (-inf: may not attend)."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, H, d]
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [B, H, T, d]
         q, k = self.q_norm(q).to(v.dtype), self.k_norm(k).to(v.dtype)
         if rotary is not None:
             q, k = rotary.apply(q), rotary.apply(k)
-        attended = self.attend(q, k, v, bias)  # [B, H, T, d]
+        attend = bias.attend if isinstance(bias, CrossFrameHeads) else self.attend
+        attended = attend(q, k, v, bias)  # [B, H, T, d]
         return self.proj(attended.transpose(1, 2).flatten(2))
 
 
@@ -48,14 +51,49 @@ def softmax_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> T
     return scores.softmax(dim=-1) @ v
 
 
+@dataclass(frozen=True)
+class CrossFrameHeads:
+    """What `cross_frame_bias` says of sequences that are too long to write it down."""
+
+    frames: int
+    tokens: int
+    """Of a frame."""
+    heads: int
+    """The first ones see other frames only."""
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Bias) -> Tensor:
+        """Fused attention on [B, H, T, d], T = frames * tokens, in memory linear in T: of the
+        restricted heads one frame asks at a time.
+        """
+        free = [x[:, self.heads :] for x in (q, k, v)]
+        q, k, v = (x[:, : self.heads].unflatten(2, (self.frames, self.tokens)) for x in (q, k, v))
+        parts = []
+        for frame in range(self.frames):
+            others = [torch.cat([x[:, :, :frame], x[:, :, frame + 1 :]], 2) for x in (k, v)]
+            keys, values = (x.flatten(2, 3) for x in others)
+            parts.append(sdpa_attention(q[:, :, frame], keys, values, None))
+        restricted = torch.cat(parts, dim=2)
+        if not free[0].shape[1]:
+            return restricted
+        return torch.cat([restricted, sdpa_attention(*free, None)], dim=1)
+
+
+Bias = Tensor | CrossFrameHeads | None
+
+LARGEST_BIAS = 2**26
+"""Numbers of a written bias (256 MiB): beyond, `CrossFrameHeads` takes its place."""
+
+
 def cross_frame_bias(
     frames: int, tokens: int, heads: int, cross_heads: int, device: torch.device
-) -> Tensor | None:
+) -> Bias:
     """[heads, frames*tokens, frames*tokens] scores to add so that the first `cross_heads` heads
     see other frames only; None where nothing is masked (no such heads, or a single frame).
     """
     if cross_heads == 0 or frames == 1:
         return None
+    if heads * (frames * tokens) ** 2 > LARGEST_BIAS:
+        return CrossFrameHeads(frames, tokens, cross_heads)
     frame = torch.arange(frames, device=device).repeat_interleave(tokens)
     own = frame[:, None] == frame[None, :]
     restricted = torch.arange(heads, device=device) < cross_heads

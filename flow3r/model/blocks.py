@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from flow3r.model.attention import Attention
+from flow3r.model.attention import Attention, Bias
 from flow3r.model.rope import Rotary
 from flow3r.model.sizes import BlockConfig
 
@@ -50,9 +50,7 @@ class Block(nn.Module):
         self.checkpointing = False
         """Keep only the input for the backward pass, and compute the rest of it again there."""
 
-    def forward(
-        self, x: Tensor, rotary: Rotary | None = None, bias: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary | None = None, bias: Bias = None) -> Tensor:
         if self.checkpointing and self.training and torch.is_grad_enabled():
             # Nothing in a block is random, so no generator's state need be restored.
             return checkpoint(
@@ -60,7 +58,7 @@ class Block(nn.Module):
             )
         return self._forward(x, rotary, bias)
 
-    def _forward(self, x: Tensor, rotary: Rotary | None, bias: Tensor | None) -> Tensor:
+    def _forward(self, x: Tensor, rotary: Rotary | None, bias: Bias) -> Tensor:
         x = x + self.ls1(self.attn(self.norm1(x), rotary, bias))
         return x + self.ls2(self.mlp(self.norm2(x)))
 

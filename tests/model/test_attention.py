@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from flow3r.model import attention
 from flow3r.model.attention import (
     Attention,
     cross_frame_bias,
@@ -80,3 +81,23 @@ def test_cross_frame_heads_ignore_their_own_frame():
 def test_no_mask_for_one_frame_or_without_such_heads():
     assert cross_frame_bias(1, 5, 4, 2, torch.device("cpu")) is None
     assert cross_frame_bias(3, 5, 4, 0, torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("cross_heads", [1, 2, 4])
+def test_long_sequences_are_masked_without_a_mask(cross_heads, monkeypatch):
+    """The same values and gradients, frame by frame."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 4, 15, 8, generator=generator, dtype=torch.float64) for _ in range(3))
+    inputs = [x.requires_grad_() for x in (q, k, v)]
+    written = cross_frame_bias(3, 5, 4, cross_heads, torch.device("cpu"))
+    monkeypatch.setattr(attention, "LARGEST_BIAS", 899)
+    rule = cross_frame_bias(3, 5, 4, cross_heads, torch.device("cpu"))
+    expected = sdpa_attention(q, k, v, written)
+    found = rule.attend(q, k, v, rule)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    for a, b in zip(
+        torch.autograd.grad((found * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
+    ):
+        torch.testing.assert_close(a, b)

@@ -76,7 +76,7 @@ def test_a_file_of_settings_and_words_over_it(world, tmp_path):
         "benchmarks": ["7scenes"],
         "paths": {"7scenes": str(world / "7scenes")},
     }
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     settings = read_settings(["models.third.predictions=rival", f"file={tmp_path / 'mine.yaml'}"])
     assert list(settings.models) == ["tiny", "gone", "third"]
     plan = plan_benchmarks(settings)
