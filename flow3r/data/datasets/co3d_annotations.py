@@ -31,7 +31,9 @@ def read_original(root: Path, category: str) -> dict[str, tuple[Frame, ...]]:
         for entry in content:
             frame = _original(root, file, entry)
             sequences.setdefault(entry["sequence_name"], []).append((entry["frame_number"], frame))
-    except (KeyError, TypeError) as error:
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file}: not a list of CO3D frame annotations ({error!r})") from error
     return {
         name: tuple(frame for _, frame in sorted(frames, key=lambda numbered: numbered[0]))
@@ -55,7 +57,9 @@ def read_reannotated(root: Path, file: Path) -> dict[str, tuple[Frame, ...]]:
             sequence: tuple(_reannotated(root, file, entry) for entry in entries)
             for sequence, entries in read_structured(file).items()
         }
-    except (KeyError, TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{file}: not {{sequence: [frames]}} annotations ({error!r})") from error
 
 

@@ -26,6 +26,7 @@ from flow3r.data.readers.images import read_rgb
 from flow3r.data.readers.intrinsics import read_intrinsics
 from flow3r.data.readers.listing import files_in, folders_in, natural, same_count
 from flow3r.data.scenes import Frame, Scene
+from flow3r.errors import DataError
 
 LAYOUT = Layout(
     name="kitti",
@@ -65,8 +66,10 @@ def _groups(folder: Path) -> dict[str, list[Path]]:
     """Scene -> its pictures."""
     groups: dict[str, list[Path]] = {}
     for image in sorted(folder.glob("*.png"), key=natural):
-        if found := _NAME.fullmatch(image.stem):
-            groups.setdefault(f"{found['drive']}_sync_{found['camera']}", []).append(image)
+        found = _NAME.fullmatch(image.stem)
+        if found is None:
+            raise DataError(f"{image}: not called <drive>_sync_image_<frame>_image_<camera>.png")
+        groups.setdefault(f"{found['drive']}_sync_{found['camera']}", []).append(image)
     return groups
 
 

@@ -15,7 +15,7 @@ from flow3r.errors import DataError
 from flow3r.geometry.camera import resize_intrinsics
 
 ASPECT_TOLERANCE = 0.01
-"""Relative; sides of resized pictures are rounded to whole pixels."""
+"""Relative, and never less than a pixel: sides of resized pictures are rounded."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Calibration:
 
 def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two sizes (height, width) can be of one picture, resized."""
-    return abs(size[1] * other[0] / (size[0] * other[1]) - 1) <= ASPECT_TOLERANCE
+    height = size[1] * other[0] / other[1]
+    return abs(size[0] - height) <= max(1.0, ASPECT_TOLERANCE * height)
 
 
 def resized(

@@ -176,5 +176,9 @@ DAMAGES = {
         _edited(lambda e: e["viewpoint"].update(intrinsics_format="screen")),
         "frame_annotations.jgz",
     ),
+    "odd scale": (
+        _edited(lambda e: e["depth"].update(scale_adjustment="large")),
+        "frame_annotations.jgz",
+    ),
     "missing key": (_edited(lambda e: e.pop("image")), "frame_annotations.jgz"),
 }

@@ -57,6 +57,10 @@ DAMAGES = {
     "missing depth": damage.removed(_TRUTH),
     "missing calibration": damage.removed(f"{ROOT}/intrinsics/{_NAME}.txt"),
     "unreadable image": damage.unreadable(f"{ROOT}/image/{_NAME}.png"),
+    "odd name": (
+        lambda f: save_image(f / ROOT / "image/5.png", np.zeros((*SIZE, 3), np.uint8)),
+        "image/5.png",
+    ),
     "wrong size": damage.codes_of_size(_TRUTH, (48, 48)),
     "8-bit depth": (
         lambda f: save_image(f / _TRUTH, np.ones(SIZE, np.uint8)),
