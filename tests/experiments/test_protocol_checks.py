@@ -1,4 +1,4 @@
-"""Every benchmark as its config says: perfect, moved and perturbed predictions of an exact scene."""
+"""Every benchmark as its config says: perfect, moved, perturbed predictions of an exact scene."""
 
 from __future__ import annotations
 
