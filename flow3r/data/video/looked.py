@@ -13,8 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flow3r.data.video.config import IngestConfig
 from flow3r.data.video.looking import Findings, look
 from flow3r.data.video.sources import Source
@@ -44,25 +42,19 @@ class Looked:
         self._store = RecordStore.create(folder, KIND, BUCKETS)
 
     def knows(self, source: Source) -> bool:
-        """Whether `known` would find something; cheaper."""
-        try:
-            mark = self._store.get(_place(source)).decode()
-        except MissingRecordError:
-            return False
-        except DamagedRecordError:
-            self._store.repair()
-            return False
-        key = np.frombuffer(self._content(source, mark), np.uint8)
-        return bool(self._store.has(key[None])[0])
+        """Whether `known` finds something."""
+        return self._read(source) is not None
 
     def known(self, source: Source) -> Known | None:
-        """What was found in this source with these settings, None if that is not known.
+        """What was found in this source with these settings, None if that is not known."""
+        found = self._read(source)
+        return None if found is None else Known(found[0], Findings.unpacked(found[1]))
 
-        Damaged records are taken out: what they held has to be looked at again.
-        """
+    def _read(self, source: Source) -> tuple[str, bytes] | None:
+        """(fingerprint, findings); damaged records are taken out, to be looked at again."""
         try:
             mark = self._store.get(_place(source)).decode()
-            return Known(mark, Findings.unpacked(self._store.get(self._content(source, mark))))
+            return mark, self._store.get(self._content(source, mark))
         except MissingRecordError:
             return None
         except DamagedRecordError:
