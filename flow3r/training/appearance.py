@@ -148,7 +148,8 @@ def _jpeg(images: Tensor, config: AppearanceConfig, draws: Tensor) -> Tensor:
     tables = [[float(v) for v in text.split()] for text in (_LUMINANCE, *(_CHROMINANCE,) * 2)]
     table = torch.tensor(tables, device=images.device).view(1, 3, 1, 1, _BLOCK, _BLOCK)
     table = (table * scale.view(-1, 1, 1, 1, 1, 1)).round().clamp(1, 255)
-    coded = _blockwise(planes, table) / 255
+    middle = planes.new_tensor([128.0, 0, 0])[:, None, None]  # samples are coded around zero
+    coded = (_blockwise(planes - middle, table) + middle) / 255
     images = images.clone()
     images[own] = _rgb(*coded.split(1, dim=1)).clamp(0, 1).to(images.dtype)
     return images

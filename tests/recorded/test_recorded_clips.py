@@ -112,6 +112,21 @@ def test_missing_files_stop_before_anything_is_read(dataset, tmp_path):
         made(dataset, config(count=1))
 
 
+def test_a_scene_whose_layout_is_damaged_stops_or_is_skipped(dataset):
+    class Broken(type(dataset)):
+        def scene(self, name):
+            if name == "a":
+                raise DataError("a/poses.txt: 3 poses, but 8 images")
+            return super().scene(name)
+
+    broken = Broken(dataset.content)
+    with pytest.raises(DataError, match="3 poses, but 8 images"):
+        made(broken, config(count=1))
+    built, report = made(broken, config(count=6, on_damage="skip"))
+    assert {clip.name[0] for clip in built} == {"b"}
+    assert report.as_json()["skipped_as_damaged"] == 1
+
+
 def test_missing_depth_is_zero_and_too_little_is_passed_over(dataset):
     depth = dataset.content["a"].frames[1].depth().copy()
     depth[:, 30:] = 0

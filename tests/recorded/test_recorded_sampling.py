@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flow3r.config import from_mapping
+from flow3r.data.recorded import sampling as choosing
 from flow3r.data.recorded.config import (
     CovisibilitySampling,
     RecordedConfig,
@@ -16,7 +17,6 @@ from flow3r.data.recorded.sampling import (
     Sampler,
     by_stride,
     by_time,
-    candidates,
     chosen_scenes,
     covisibility,
 )
@@ -27,6 +27,10 @@ from flow3r.streams import numpy_generator
 def config(**changes) -> RecordedConfig:
     values = {"dataset": "7scenes", "folder": "x", "split": "all", "count": 4, "frames": 3}
     return from_mapping(RecordedConfig, {**values, "size": [16, 16], **changes})
+
+
+def candidates(dataset, settings):
+    return choosing.candidates(dataset, chosen_scenes(dataset, settings), settings.seed)
 
 
 def test_strides_are_even_and_end_with_the_scene():

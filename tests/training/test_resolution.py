@@ -90,7 +90,7 @@ def test_missing_depth_stays_missing(clips):
 
 
 def test_a_step_has_its_size_and_all_buckets_come_up():
-    config = SizesConfig((400, 1000), 14)
+    config = SizesConfig((300, 2000), 14)
     drawn = [config.of_step(0, step) for step in range(200)]
     assert drawn == [config.of_step(0, step) for step in range(200)]
     assert set(drawn) == set(config.buckets)

@@ -74,9 +74,11 @@ def recorded_clips(
     naming the frame where something is damaged and `on_damage` is `stop`, and where the download
     has too few clips.
     """
-    check_files(dataset, config)
+    scenes = _readable(dataset, config, report)
+    if config.on_damage == "stop":
+        check_files(dataset, scenes)
     builder = _Builder(dataset, config, pairs, report, device)
-    for candidate in candidates(dataset, config):
+    for candidate in candidates(dataset, scenes, config.seed):
         if len(report.clips) == config.count:
             return
         clip = builder.clip(candidate)
@@ -91,14 +93,26 @@ def recorded_clips(
         )
 
 
-def check_files(dataset: Dataset, config: RecordedConfig) -> None:
-    """Raise DataError where files are missing and `on_damage` is `stop`: before anything is read.
+def _readable(dataset: Dataset, config: RecordedConfig, report: ClipReport) -> list[str]:
+    """The chosen scenes whose layout is whole; others stop the work or are counted."""
+    readable = []
+    for name in chosen_scenes(dataset, config):
+        try:
+            dataset.scene(name)
+            readable.append(name)
+        except DataError as error:
+            if config.on_damage == "stop":
+                raise
+            report.damaged.append(f"{name}: {error}")
+    return readable
+
+
+def check_files(dataset: Dataset, scenes: list[str]) -> None:
+    """Raise DataError where files of the scenes are missing, before anything is read.
 
     Files are looked up, not opened.
     """
-    if config.on_damage == "skip":
-        return
-    frames = (f for name in chosen_scenes(dataset, config) for f in dataset.scene(name).frames)
+    frames = (f for name in scenes for f in dataset.scene(name).frames)
     missing = [path for frame in frames for path in frame.files if not path.is_file()]
     if missing:
         raise DataError(

@@ -40,17 +40,17 @@ class Candidate:
     """`<scene>/<name of the first frame>`: the clip's name, and that of its stream."""
 
 
-def candidates(dataset: Dataset, config: RecordedConfig) -> list[Candidate]:
-    """Every frame of the chosen scenes in the nested order of their names.
+def candidates(dataset: Dataset, scenes: list[str], seed: int) -> list[Candidate]:
+    """Every frame of the scenes in the nested order of their names.
 
     The first n clips of a larger choice are the n clips of a smaller one.
     """
     found = [
         Candidate(name, first, f"{name}/{frame.name}")
-        for name in chosen_scenes(dataset, config)
+        for name in scenes
         for first, frame in enumerate(dataset.scene(name).frames)
     ]
-    order = named_subset((c.name for c in found), len(found), f"recorded/{config.seed}")
+    order = named_subset((c.name for c in found), len(found), f"recorded/{seed}")
     return [found[i] for i in order]
 
 
