@@ -132,13 +132,13 @@ def test_a_recorded_set_and_the_generated_one_train_together(
     assert result.returncode == 0, result.stdout + result.stderr
     [run] = (tmp_path / "runs").iterdir()
     found = json.loads((run / "provenance.json").read_text())["data_fingerprints"]
-    assert {"labelled-0", "labelled-1"} <= set(found)
+    assert {"labelled-0", "labelled-1-rgbd_folder"} <= set(found)
     [stage] = (tmp_path / "stages").glob("recorded-*")
     report = json.loads((stage / "report.json").read_text())
     assert len(report["clips"]) == 3
     assert all(clip["name"].startswith("room/") for clip in report["clips"])
     manifest = json.loads((stage / "clips" / "manifest.json").read_text())
-    assert manifest["fingerprint"] == found["labelled-1"]
+    assert manifest["fingerprint"] == found["labelled-1-rgbd_folder"]
     assert manifest["provenance"]["recorded"]["dataset"] == "rgbd_folder"
 
 
