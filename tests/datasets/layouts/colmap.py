@@ -65,7 +65,7 @@ def write_binary(folder: Path, clip: Clip) -> Written:
     """Binary, SIMPLE_RADIAL, COLMAP's dense maps; the path is the scene."""
     images, depth = lenses.record(clip, K_RADIAL, SIZE, LENS)
     expected = lenses.straight_depth(depth, K_RADIAL, LENS)
-    truth, _ = clip.view(K_RADIAL, SIZE)
+    truth = lenses.straight_images(images, K_RADIAL, LENS)
     (folder / "sparse/0").mkdir(parents=True)
     (folder / "stereo/depth_maps").mkdir(parents=True)
     frames, blocks = [], []
@@ -84,11 +84,11 @@ def write_binary(folder: Path, clip: Clip) -> Written:
     (folder / "sparse/0/images.bin").write_bytes(struct.pack("<Q", len(clip)) + b"".join(blocks))
     name = folder.resolve().name
     settings = {"depth": "stereo/depth_maps", "metric": True}
-    return Written(name, frames, {"all": [name]}, settings, pose_error=1e-12, image_error=BLUR)
+    return Written(
+        name, frames, {"all": [name]}, settings, pose_error=1e-12, image_error=lenses.ROUNDING
+    )
 
 
-BLUR = 6.0
-"""Grey values: a picture is interpolated once more where a lens is taken out."""
 VARIANTS = {"text": write, "binary": write_binary}
 _MODEL = f"{SCENE}/sparse/0"
 DAMAGES = {

@@ -32,17 +32,37 @@ def record(clip: Clip, k: np.ndarray, size: tuple[int, int], bend: Bend):
     return clip.rays(u * factor, v * factor, k[0, 0])
 
 
+ROUNDING = 0.01
+"""Mean grey values: pictures are interpolated in float32 and rounded once."""
+
+
 def straight_depth(depth: np.ndarray, k: np.ndarray, bend: Bend) -> np.ndarray:
     """Of the recorded depth [N, h, w]: at every pinhole pixel the value nearest to its bent ray."""
-    straight = np.zeros_like(depth)
-    for row, column in np.ndindex(*depth.shape[1:]):
-        x, y = (column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1]
-        radius = np.hypot(x, y)
-        factor = bend(radius) / radius if radius else 1.0
-        u, v = round(x * factor * k[0, 0] + k[0, 2]), round(y * factor * k[1, 1] + k[1, 2])
-        if 0 <= u < depth.shape[2] and 0 <= v < depth.shape[1]:
-            straight[:, row, column] = depth[:, v, u]
-    return straight
+    u, v = _bent_pixels(depth.shape[1:], k, bend)
+    u, v = np.rint(u).astype(int), np.rint(v).astype(int)
+    inside = (u >= 0) & (u < depth.shape[2]) & (v >= 0) & (v < depth.shape[1])
+    return np.where(inside, depth[:, v * inside, u * inside], np.float32(0))
+
+
+def straight_images(images: np.ndarray, k: np.ndarray, bend: Bend) -> np.ndarray:
+    """Of the recorded images [N, h, w, 3]: bilinear at the bent rays, black around the picture."""
+    u, v = _bent_pixels(images.shape[1:3], k, bend)
+    framed = np.pad(images.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    u, v = np.clip(u + 1, 0, framed.shape[2] - 1.001), np.clip(v + 1, 0, framed.shape[1] - 1.001)
+    x, y = u.astype(int), v.astype(int)
+    right, down = (u - x)[..., None], (v - y)[..., None]
+    above = framed[:, y, x] * (1 - right) + framed[:, y, x + 1] * right
+    below = framed[:, y + 1, x] * (1 - right) + framed[:, y + 1, x + 1] * right
+    return np.rint(above * (1 - down) + below * down).astype(np.uint8)
+
+
+def _bent_pixels(size: tuple[int, int], k: np.ndarray, bend: Bend) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rays of a pinhole camera's pixels are recorded."""
+    rows, columns = np.indices(size)
+    x, y = (columns - k[0, 2]) / k[0, 0], (rows - k[1, 2]) / k[1, 1]
+    radius = np.maximum(np.hypot(x, y), 1e-9)
+    factor = bend(radius) / radius
+    return x * factor * k[0, 0] + k[0, 2], y * factor * k[1, 1] + k[1, 2]
 
 
 def _unbent(bend: Bend, bent: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from dataset_layouts import damage, lenses
 from dataset_layouts.clip import Clip, FrameTruth, Written
-from dataset_layouts.colmap import BLUR
 from dataset_layouts.files import save_codes, save_image, save_text, somewhere
 
 NAME = "nerfstudio"
@@ -44,7 +43,7 @@ def write_splits(folder: Path, clip: Clip) -> Written:
     """Blender's: a file per split, one angle of view, no endings; here with a fisheye lens."""
     bend = lenses.fisheye(0.03, 0.0, 0.0, 0.0)
     images, _ = lenses.record(clip, K, SIZE, bend)
-    truth, _ = clip.view(K, SIZE)
+    truth = lenses.straight_images(images, K, bend)
     frames, entries = [], []
     for n in range(len(clip)):
         pose = somewhere() @ clip.world_from_camera[n]
@@ -60,7 +59,9 @@ def write_splits(folder: Path, clip: Clip) -> Written:
         "train": [f"{name}/train"],
         "test": [f"{name}/test"],
     }
-    return Written(f"{name}/train", frames, lists, metric=False, pose_error=1e-12, image_error=BLUR)
+    return Written(
+        f"{name}/train", frames, lists, metric=False, pose_error=1e-12, image_error=lenses.ROUNDING
+    )
 
 
 def _entry(pose: np.ndarray, file: str) -> dict:

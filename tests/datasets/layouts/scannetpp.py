@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from dataset_layouts import damage, lenses
 from dataset_layouts.clip import Clip, FrameTruth, Written
-from dataset_layouts.colmap import BLUR, write_text_model
+from dataset_layouts.colmap import write_text_model
 from dataset_layouts.files import save_codes, save_image, save_text, somewhere
 
 NAME = "scannetpp"
@@ -26,12 +26,14 @@ def write(folder: Path, clip: Clip) -> Written:
     save_text(folder / "splits/nvs_sem_train.txt", "0a7cc12c0e\n")
     save_text(folder / "splits/nvs_sem_val.txt", f"{SCENE}\nffff\n")
     lists = {"all": [SCENE], "nvs_sem_train": [], "nvs_sem_val": [SCENE]}
-    return Written(SCENE, frames, lists, depth_step=1e-3, pose_error=1e-12, image_error=BLUR)
+    return Written(
+        SCENE, frames, lists, depth_step=1e-3, pose_error=1e-12, image_error=lenses.ROUNDING
+    )
 
 
 def write_iphone(folder: Path, clip: Clip) -> Written:
-    bend = lenses.radial(0.03, -0.02)
-    camera = f"1 OPENCV {SIZE[1]} {SIZE[0]} 33 33.25 36.25 24 0.03 -0.02 0 0"
+    bend = lenses.radial(0.09, -0.04)
+    camera = f"1 OPENCV {SIZE[1]} {SIZE[0]} 33 33.25 36.25 24 0.09 -0.04 0 0"
     names = [f"frame_{10 * n:06d}.jpg" for n in range(len(clip))]
     place = folder / "data" / SCENE / "iphone"
     frames = _write(place, clip, bend, camera, place / "rgb", names, "video/")
@@ -43,14 +45,14 @@ def write_iphone(folder: Path, clip: Clip) -> Written:
         settings,
         depth_step=1e-3,
         pose_error=1e-12,
-        image_error=BLUR,
+        image_error=lenses.ROUNDING,
     )
 
 
 def _write(place, clip, bend, camera, pictures, names, prefix) -> list[FrameTruth]:
     images, depth = lenses.record(clip, K, SIZE, bend)
     expected = lenses.straight_depth(depth, K, bend)
-    truth, _ = clip.view(K, SIZE)
+    truth = lenses.straight_images(images, K, bend)
     frames = []
     for n, name in enumerate(names):
         pose = somewhere() @ clip.world_from_camera[n]
