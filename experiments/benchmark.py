@@ -26,6 +26,8 @@ Measure time and memory against a reference that runs in turn with what is measu
   case=attention      one attention layer against one that is written out
   case=losses         the 3D and flow losses, forward and backward, against a loop over clips
   case=data           loading the batch of a training step, against that training step
+  case=loader         worker processes that load ahead: batches per second, training that they
+                      feed, memory of all processes at the start, in the middle and at the end
   case=video_input    frames of clips out of a store, against decoding the video
   case=labelling      decoding, labelling and storing a clip, against OpenCV's flow calls in it
   case=profile        the operations that take most of a forward or training step
@@ -40,6 +42,7 @@ Measure time and memory against a reference that runs in turn with what is measu
   compile=true|false  also measure with torch.compile (forward, train_step)
   gradients=true|false  also time the backward pass (factored_head, attention)
   part=forward|train_step  what case=profile looks at
+  workers=N           of loader (2)                        steps=N  batches that they load (200)
   videos=FOLDER       of video_input and labelling (a video that is made for it)
   repeats=N           interleaved repetitions (5)          threads=N  of torch on a CPU (1)
 

@@ -26,8 +26,7 @@ STORED = 64
 def records(settings: Settings) -> Iterator[dict[str, Any]]:
     """A ratio below 1 means that one process can load faster than it trains."""
     with tempfile.TemporaryDirectory() as folder:
-        say(f"data: writing {STORED} clips")
-        loader = _loader(settings, _store(settings, Path(folder) / "clips"))
+        loader = stored_loader(settings, write_store(settings, Path(folder) / "clips"))
         step = TrainStep(problem.build(settings), step_batch(settings), settings.precision)
         place = iter(range(10**9))
         variants = [
@@ -38,7 +37,7 @@ def records(settings: Settings) -> Iterator[dict[str, Any]]:
             yield {**record, "clips_per_second": rounded(settings.batch / record["seconds"])}
 
 
-def _loader(settings: Settings, store: ClipStore) -> BatchLoader:
+def stored_loader(settings: Settings, store: ClipStore) -> BatchLoader:
     """A quarter source clips, a quarter labelled target clips, half unlabelled ones."""
     flexible = settings.batch // 2
     replay = (settings.batch - flexible) // 2
@@ -48,8 +47,9 @@ def _loader(settings: Settings, store: ClipStore) -> BatchLoader:
     return BatchLoader(plan, pools, AugmentationConfig(), settings.device)
 
 
-def _store(settings: Settings, path: Path) -> ClipStore:
+def write_store(settings: Settings, path: Path) -> ClipStore:
     """Random clips, written one by one."""
+    say(f"{settings.case}: writing {STORED} clips")
     one = problem.clips(Settings(**{**vars(settings), "batch": 1, "device": "cpu"}))
     pairs = tuple((a, b) for a, b in one.flow.pairs.tolist())
     layout = StoreLayout(settings.frames, settings.size, settings.size, pairs, labelled=True)

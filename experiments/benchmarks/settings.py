@@ -20,6 +20,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "attention": PAPER,
     "losses": STUDY,
     "data": STUDY,
+    "loader": STUDY,
     "profile": STUDY,
     "video_input": STUDY,
     "labelling": STUDY,
@@ -56,11 +57,13 @@ class Settings:
     gradients: bool = False
     part: str = "forward"
     videos: str = ""
+    workers: int = 2
+    steps: int = 200
     repeats: int = 5
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("frames", "size", "batch", "repeats", "threads"):
+        for name in ("frames", "size", "batch", "repeats", "threads", "workers", "steps"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("part", self.part, PARTS)

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -23,6 +24,8 @@ from flow3r.training.batches import BatchLoader, Loader, StepBatch
 
 AHEAD = 2
 """Batches that each worker has ready."""
+WORKER_GONE = (RuntimeError, EOFError, OSError)
+"""What is raised where a batch should come out of a process that has ended."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -63,7 +66,7 @@ class PrefetchingLoader:
                 self._batches = self._begin(step)
         try:
             batch = next(self._batches)
-        except RuntimeError as error:  # a worker is gone
+        except WORKER_GONE as error:
             raise DataError(
                 f"a process that loads clips has ended ({error}); if memory or shared memory "
                 f"(/dev/shm) is full, use fewer than runtime.workers={self._workers}: each has "
@@ -127,6 +130,7 @@ class _Steps(Dataset):
 def _signals_blocked() -> Iterator[None]:
     """Processes that begin here never hear these signals, which may go to a whole group of them:
     the one that trains decides when to stop, and needs its workers until then."""
+    resource_tracker.ensure_running()  # when it starts, it unblocks them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

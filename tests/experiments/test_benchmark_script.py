@@ -18,6 +18,7 @@ from flow3r.model.rope import patch_positions, rotary
 from flow3r.model.sizes import BlockConfig
 
 SMOKE = ["model=pi3-smoke", "frames=2", "size=32", "batch=2", "pairs=2", "repeats=2"]
+SMOKE += ["workers=1", "steps=9"]
 FIELDS = {"case", "variant", "reference", "seconds", "ratio", "peak_bytes", "repeats", "device"}
 
 

@@ -13,6 +13,7 @@ import torch
 
 from flow3r.data.mixing import BatchConfig, Share
 from flow3r.data.pairs import PairsConfig
+from flow3r.data.pool import Pool
 from flow3r.errors import ConfigError, DataError
 from flow3r.training import prefetch
 from flow3r.training.loop import Trainer
@@ -60,16 +61,14 @@ def test_without_workers_it_is_the_loader_itself(make_loader):
         pass
 
 
-def test_an_unreadable_clip_is_named_and_the_workers_end(make_loader):
-    """The file is cut after it was opened: what a failing disk looks like to a process."""
+def test_an_unreadable_clip_is_named_and_the_workers_end(make_loader, make_store):
+    """The store has no labels, so no clip of it can be read as a labelled one."""
     loader = make_loader()
-    store = loader.pools["unlabelled"].stores[0]
+    loader.pools["labelled"] = Pool.whole([make_store("bare", 3, labelled=False)])
     with loading(loader, 1, end=5) as ahead:
-        ahead.step(0)
-        for path in store.path.glob("images.npy"):
-            path.rename(path.with_suffix(".gone"))
-        with pytest.raises(DataError, match=r"images\.npy cannot be read"):
-            ahead.step(3)  # another start: new workers, which open the files again
+        with pytest.raises(DataError, match=r"^clip \d of .*bare cannot be read: .*cannot serve"):
+            ahead.step(0)
+        assert workers()
     assert not workers()
 
 
