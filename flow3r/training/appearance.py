@@ -144,10 +144,10 @@ def _jpeg(images: Tensor, config: AppearanceConfig, draws: Tensor) -> Tensor:
     # libjpeg's scaling of the tables by the quality.
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     own, scale = own.to(images.device), scale.to(images.device)
-    planes = torch.cat(_chroma(images[own]), dim=1) * 255
+    planes = (torch.cat(_chroma(images[own]), dim=1) * 255).round()
     tables = [[float(v) for v in text.split()] for text in (_LUMINANCE, *(_CHROMINANCE,) * 2)]
     table = torch.tensor(tables, device=images.device).view(1, 3, 1, 1, _BLOCK, _BLOCK)
-    table = (table * scale.view(-1, 1, 1, 1, 1, 1)).round().clamp(1, 255)
+    table = (table * scale.view(-1, 1, 1, 1, 1, 1) + 0.5).floor().clamp(1, 255)
     middle = planes.new_tensor([128.0, 0, 0])[:, None, None]  # samples are coded around zero
     coded = (_blockwise(planes - middle, table) + middle) / 255
     images = images.clone()
