@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from experiments.rundir import RunDirectory
+from experiments.stages import store_folder
 from flow3r.config import from_mapping
 from flow3r.data.video.config import IngestConfig
-from flow3r.data.video.ingest import Progress, ingest
+from flow3r.data.video.ingest import LOOKED, Progress, ingest
 from flow3r.data.video.sources import folder_content
 from flow3r.errors import DataError
 
@@ -26,7 +27,10 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
         )
     config = from_mapping(IngestConfig, spec["ingest"])
     workers = content["runtime"].get("label_workers", 1)
-    manifest = ingest(folder, config, directory.path, workers, stop, _reporter(directory))
+    findings = store_folder(content["runtime"], directory.output_dir) / LOOKED
+    manifest = ingest(
+        folder, config, directory.path, workers, stop, _reporter(directory), findings=findings
+    )
     if manifest is None:
         return False
     print(f"{len(manifest)} clips in the manifest, fingerprint {manifest.fingerprint}", flush=True)

@@ -124,9 +124,9 @@ class Spoiler:
         self.write_video(
             stem.with_suffix(".mkv"),
             frames,
-            codec="ffv1",
-            options={"level": "3"},
-            pix_fmt="yuv444p",
+            codec="png",
+            options={"pred": "none"},
+            pix_fmt="rgb24",
         )
 
     def make_one_frame(self, stem, extension, rng):

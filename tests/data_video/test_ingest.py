@@ -165,6 +165,18 @@ def test_content_is_known_wherever_it_is(folder, tmp_path, spied):
     assert reasons(output)["twin.mp4"] == "same content as another (as moved.mp4)"
 
 
+def test_findings_can_be_shared(folder, tmp_path, spied):
+    shared = tmp_path / "shared"
+    first = ingest(folder, CONFIG, tmp_path / "out", findings=shared)
+    spied.clear()
+    shutil.copytree(folder, tmp_path / "copy")
+    second = ingest(tmp_path / "copy", CONFIG, tmp_path / "other", findings=shared)
+    assert spied == []
+    assert second.fingerprint == first.fingerprint
+    assert second.clip(0).path.is_relative_to(tmp_path / "copy")
+    assert not (tmp_path / "out" / LOOKED).exists()
+
+
 def test_what_was_found_before_a_stop_is_kept(folder, tmp_path, spied):
     assert ingest(folder, CONFIG, tmp_path / "out", stop=lambda: len(spied) >= 2) is None
     assert not (tmp_path / "out" / MANIFEST).exists()

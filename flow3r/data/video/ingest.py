@@ -61,17 +61,19 @@ def ingest(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Progress], None] = lambda progress: None,
     stall_seconds: float = STALL_SECONDS,
+    findings: Path | None = None,
 ) -> Manifest | None:
     """Look at all videos below `folder` that were not looked at before; write the manifest.
 
     Writes manifest.parquet, skipped.json ({path, reason} for everything that gives no clip and for
-    left-out parts) and summary.json, and keeps the findings in `looked/`: nothing finished is lost
-    when it is killed. None if `stop()` became true before everything was looked at. Raises
+    left-out parts) and summary.json into `output_dir`. What was found in a source is kept at once
+    in the folder `findings` (default: `looked` in there; several may share one): nothing finished
+    is lost when it is killed. None if `stop()` became true before everything was looked at. Raises
     DataError if there is no usable clip; skipped.json then says why.
     """
     require_av()
     sources, skipped = find_sources(folder, leave_out=output_dir)
-    looked = Looked(output_dir / LOOKED, config)
+    looked = Looked(findings or output_dir / LOOKED, config)
     pending = [source for source in sources if not looked.knows(source)]
     state = Progress(len(sources), len(sources) - len(pending))
     failures: dict[str, str] = {}

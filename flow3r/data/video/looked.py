@@ -1,11 +1,12 @@
 """What was found in every source that was looked at, kept so that no source is looked at twice.
 
-A source is known by its content: a file that was moved or renamed is recognised. Where size and
-time of change are those of an earlier look, not even the content is read.
+A source is known by its content: a file that was moved or renamed is recognised. Where path, size
+and time of change are those of an earlier look, not even the content is read.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Known:
 
 
 class Looked:
-    """The findings of one folder of results; many processes may add to it at once."""
+    """The findings in one folder; many processes may add to it at once."""
 
     def __init__(self, folder: Path, config: IngestConfig) -> None:
         self.folder, self.config = folder, config
@@ -89,8 +90,8 @@ class Looked:
 
 
 def _place(source: Source) -> bytes:
-    name = source.path.name.encode("utf-8", "surrogateescape").hex()
-    return content_key(["place", source.kind, source.name, name, source.stamp])
+    path = os.fsencode(os.path.abspath(source.path)).hex()  # JSON holds no bytes
+    return content_key(["place", source.kind, path, source.stamp])
 
 
 @dataclass(frozen=True)
