@@ -3,13 +3,16 @@
 A label is found by what it was made from (`LabelIdentity.key`), never by where it was made, so runs
 that overlap share labels. It keeps
 
-- the displacement as float16 times a power of two, rounded to nearest: within |d| / 2048 of the
-  teacher's d (0.016 px at 32 px), or 2^-25 px where d is smaller than 2^-14 px;
+- the displacement in multiples of 1/256 px as float16 times a power of two: within 1/512 px +
+  |d| / 2048 of the teacher's d, a hundredth of a teacher's own error;
 - covisibility in 8 bits: within 1/510;
 - nothing of the displacement where covisibility rounds to 0: no loss looks there.
 
-In the file: covisibility, then the high and the low bytes of the displacement of x, then of y, with
-differences along rows; deflate on all of it.
+In the file: covisibility, then the high and the low bytes of the displacement of x, then of y,
+deflated. Bytes of a pair of 64 px (60 pairs of 10 clips of real video, DIS, 26 % hidden): 20480 as
+they are, 6879 like this (0.7 ms to write, 0.07 ms to read). 10644 with the last bits of float16
+that only hold noise, 11727 without planes; level 1 of deflate 7611, Zstandard (level 3) 7350;
+differences along rows make it larger (7261).
 """
 
 from __future__ import annotations
@@ -34,9 +37,11 @@ from flow3r.teachers.base import FlowLabels, Teacher
 
 KIND = "labels"
 FORMAT = 1
-"""Of the payload. Part of the key, so another one makes labels anew."""
-LEVEL = 1
-"""Of deflate; higher ones gain little."""
+"""Of the payload, and of how frames are decoded and flow is reduced. Part of the key, so that
+another one makes labels anew."""
+LEVEL = 6
+STEPS = 256
+"""Of a pixel. The rest would be noise, which does not compress."""
 LARGEST = 65504.0
 _HEADER = struct.Struct("<BbHHd")  # format, exponent of the scale, height, width, mean covisibility
 
@@ -99,11 +104,9 @@ def pack_label(displacement: NDArray[np.float32], covisibility: NDArray[np.uint8
     """The payload of displacements [H, W, 2] and covisibility [H, W] in steps of 1/255."""
     height, width = covisibility.shape
     exponent = _exponent(float(np.abs(displacement).max(initial=0)))
-    half = np.ldexp(displacement, -exponent).astype(np.float16)
-    planes = [_differences(covisibility)]
-    for axis in range(2):
-        words = _differences(np.ascontiguousarray(half[..., axis]).view("<u2"))
-        planes += [words >> 8, words & 0xFF]
+    rounded = np.round(displacement * STEPS) / STEPS
+    words = np.ldexp(rounded, -exponent).astype("<f2").view("<u2")  # [H, W, 2]
+    planes = [covisibility, *(part[..., a] for a in (0, 1) for part in (words >> 8, words & 0xFF))]
     content = b"".join(plane.astype(np.uint8).tobytes() for plane in planes)
     seen = covisibility.mean(dtype=np.float64) / 255
     return _HEADER.pack(FORMAT, exponent, height, width, seen) + zlib.compress(content, LEVEL)
@@ -114,14 +117,11 @@ def unpack_label(payload: bytes) -> tuple[NDArray[np.float32], NDArray[np.uint8]
     exponent, height, width, _ = _header(payload)
     content = np.frombuffer(zlib.decompress(payload[_HEADER.size :]), np.uint8)
     planes = content.reshape(5, height, width)
-    displacement = np.empty((height, width, 2), np.float32)
-    for axis in range(2):
-        high, low = planes[1 + 2 * axis], planes[2 + 2 * axis]
-        words = _sums((high.astype(np.uint16) << 8) | low)
-        displacement[..., axis] = words.view(np.float16)
+    words = (planes[1::2].astype("<u2") << 8) | planes[2::2]  # [2, H, W]
+    displacement = words.view("<f2").transpose(1, 2, 0).astype(np.float32)
     if exponent:
         displacement = np.ldexp(displacement, exponent)
-    return displacement, _sums(planes[0])
+    return displacement, planes[0]
 
 
 def mean_covisibility(payload: bytes) -> float:
@@ -142,15 +142,3 @@ def _exponent(largest: float) -> int:
     while largest > LARGEST * 2.0**exponent:
         exponent += 1
     return exponent
-
-
-def _differences(values: NDArray) -> NDArray:
-    """From the left neighbour, modulo the type; the first column stays."""
-    found = values.copy()
-    found[:, 1:] -= values[:, :-1]
-    return found
-
-
-def _sums(values: NDArray) -> NDArray:
-    """The inverse of `_differences`."""
-    return np.cumsum(values, axis=1, dtype=values.dtype)
