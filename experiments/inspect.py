@@ -9,6 +9,7 @@ import sys
 sys.path[0] = __file__.rpartition("/experiments/")[0] or ".."
 
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 from experiments.arguments import run_script, split_arguments  # noqa: E402
 
@@ -66,17 +67,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _settings(arguments: list[str]) -> dict:
-    """settings.<name>=<value>, values as in YAML."""
-    import yaml
-
+    """settings.<name>[.<part>]=<value>, values as in YAML; what is no YAML (*.png) is a text."""
     from flow3r.config import require
 
-    settings = {}
+    settings: dict = {}
     for argument in arguments:
         name, _, value = argument.partition("=")
         require(name.startswith("settings."), f"{argument!r} is not understood; see --help")
-        settings[name.removeprefix("settings.")] = yaml.safe_load(value)
+        *parents, last = name.removeprefix("settings.").split(".")
+        place = settings
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = _value(value)
     return settings
+
+
+def _value(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text) if text else ""
+    except yaml.YAMLError:
+        return text
 
 
 if __name__ == "__main__":
