@@ -52,7 +52,10 @@ class Spoiler:
         kind = self.kinds[number % len(self.kinds)]
         rng = np.random.default_rng(number)
         extension = list(CODECS)[number // len(self.kinds) % len(CODECS)]
-        stem = self.folder / f"{number:03d}_{kind}"
+        # In a folder of its own: pictures whose names differ in a number would be a sequence.
+        own = self.folder / f"{number:03d}"
+        own.mkdir()
+        stem = own / kind
         getattr(self, f"make_{kind}")(stem, extension, rng)
 
     def _write(self, stem, extension, data):
@@ -122,7 +125,7 @@ class Spoiler:
         height, width = rng.choice([1, 2, 3, 5, 17, 33, 2001], 2)
         frames = list(rng.integers(0, 255, (3, height, width, 3), np.uint8))
         self.write_video(
-            stem.with_suffix(".mkv"),
+            stem.with_suffix(".mov"),
             frames,
             codec="png",
             options={"pred": "none"},
@@ -186,15 +189,21 @@ def account(tmp_path, good, write_video, count):
     assert all(set(entry) == {"path", "reason"} and entry["reason"] for entry in skipped)
     named = {entry["path"].split("/")[0] for entry in skipped}
     named |= {name.split("/")[0] for name in manifest.column("source")}
-    for path in folder.iterdir():
-        name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
-        assert name in named or (path.is_dir() and not any(path.iterdir())), name
+    missing = {p.name for p in folder.iterdir() if _entries(p)} - named
+    assert not missing, [list(os.walk(folder / name)) for name in missing]
     bad = [e for e in skipped if e["reason"].startswith(("crashed", "timed out", "failed", "find"))]
     assert not bad
     assert "sound.mkv" in manifest.column("source")
     for clip in manifest:
         assert clip_frames(clip, (16, 16)).shape == (len(clip.frame_numbers), 16, 16, 3)
     return skipped
+
+
+def _entries(path):
+    """What lies in a folder and in those below; of a file, itself."""
+    if path.is_symlink() or not path.is_dir() or path.suffix:
+        return 1
+    return sum(map(_entries, path.iterdir()))
 
 
 def test_damaged_inputs_are_counted(tmp_path, good, write_video):

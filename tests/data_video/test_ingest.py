@@ -193,11 +193,11 @@ def test_damaged_findings_are_looked_at_again(folder, tmp_path, spied):
     output = tmp_path / "out"
     first = ingest(folder, CONFIG, output)
     spied.clear()
-    for path in (output / LOOKED).iterdir():
-        if path.suffix != ".json" and path.stat().st_size > 400:
-            data = bytearray(path.read_bytes())
-            data[-40] ^= 1
-            path.write_bytes(data)
+    for path in (output / LOOKED).glob("*.data"):
+        data = bytearray(path.read_bytes())
+        for at in range(100, len(data), 60):
+            data[at] ^= 1
+        path.write_bytes(data)
     again = ingest(folder, CONFIG, output)
     assert spied
     assert again.fingerprint == first.fingerprint

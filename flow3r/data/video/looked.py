@@ -52,10 +52,15 @@ class Looked:
         return None if found is None else Known(found[0], Findings.unpacked(found[1]))
 
     def _read(self, source: Source) -> tuple[str, bytes] | None:
-        """(fingerprint, findings); damaged records are taken out, to be looked at again."""
+        """(fingerprint, findings), packed."""
+        mark = self._get(_place(source))
+        findings = mark and self._get(self._content(source, mark.decode()))
+        return (mark.decode(), findings) if mark and findings else None
+
+    def _get(self, key: bytes) -> bytes | None:
+        """A record; damaged ones are taken out, so that they can be made again."""
         try:
-            mark = self._store.get(_place(source)).decode()
-            return mark, self._store.get(self._content(source, mark))
+            return self._store.get(key)
         except MissingRecordError:
             return None
         except DamagedRecordError:
@@ -69,13 +74,12 @@ class Looked:
         """
         mark = source.fingerprint()
         key = self._content(source, mark)
-        try:
-            findings = Findings.unpacked(self._store.get(key))
-        except MissingRecordError:
-            findings = look(source, self.config, beat)
-            self._store.put([(key, findings.packed())])
+        packed = self._get(key)
+        if packed is None:
+            packed = look(source, self.config, beat).packed()
+            self._store.put([(key, packed)])
         self._store.put([(_place(source), mark.encode())])
-        return Known(mark, findings)
+        return Known(mark, Findings.unpacked(packed))
 
     def flush_sometimes(self) -> None:
         """Now and then make sure that what was added outlives a power failure."""
