@@ -130,7 +130,7 @@ def contact_sheet(shown: list[tuple[str, list[tuple[str, FramedFrame]]]]) -> Fig
 
     from experiments.figures.colours import depth_colours
 
-    figure = Figure(figsize=(10, 1.1 + 1.1 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(10, 0.2 + 1.1 * len(shown)), layout="constrained")
     axes = figure.subplots(len(shown), 2 * SHOWN_FRAMES, squeeze=False)
     for row, (name, frames) in zip(axes, shown):
         places = np.linspace(0, len(frames) - 1, min(SHOWN_FRAMES, len(frames))).astype(int)

@@ -78,7 +78,7 @@ def test_each_colour_factor_alone(place):
 
 @pytest.mark.parametrize("quality", [20, 50, 80, 100])
 def test_jpeg_is_what_an_encoder_does(quality):
-    images = pictures(1)
+    images = (pictures(1) * 255).round() / 255
     config = AppearanceConfig(
         jitter=0.0, hue=0.0, blur_share=0.0, jpeg_share=1.0, jpeg_quality=(quality, quality)
     )
