@@ -38,6 +38,7 @@ LAYOUT = Layout(
     motion="static",
 )
 _SPLITS = ("train", "val", "test")
+_KINDS = ("frame", "sequence")
 Sequences = dict[str, tuple[Frame, ...]]
 
 
@@ -81,7 +82,9 @@ def open_dataset(path: Path, settings: Settings) -> RecordedDataset:
         names = {c: annotations.read_sequence_names(path, c) for c in categories}
         lists = {"all": tuple(f"{c}/{s}" for c in categories for s in names[c])}
     read = partial(_scene, lambda name: original(name.split("/")[0]))
-    return RecordedDataset(LAYOUT, path, settings, lists, read)
+    tables = [path / c / f"{kind}_annotations.jgz" for c in categories for kind in _KINDS]
+    tables += files if settings.set_list else []
+    return RecordedDataset(LAYOUT, path, settings, lists, read, tuple(tables))
 
 
 def _reannotated(path: Path, settings: Settings) -> RecordedDataset:
@@ -100,7 +103,7 @@ def _reannotated(path: Path, settings: Settings) -> RecordedDataset:
             sources |= found
     lists = {"all": tuple(dict.fromkeys(sum(lists.values(), ()))), **lists}
     scene = partial(_scene, lambda name: read(sources[name]))
-    return RecordedDataset(LAYOUT, path, settings, lists, scene)
+    return RecordedDataset(LAYOUT, path, settings, lists, scene, tuple(set(sources.values())))
 
 
 def _scene(sequences: Callable[[str], Sequences], name: str) -> Scene:

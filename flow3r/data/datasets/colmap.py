@@ -22,7 +22,13 @@ import numpy as np
 from flow3r.config import require
 from flow3r.data.datasets.recorded import Layout, RecordedDataset
 from flow3r.data.readers.calibration import fitting
-from flow3r.data.readers.colmap import ColmapCamera, ColmapImage, read_colmap, read_colmap_depth
+from flow3r.data.readers.colmap import (
+    ColmapCamera,
+    ColmapImage,
+    ColmapModel,
+    read_colmap,
+    read_colmap_depth,
+)
 from flow3r.data.readers.depth import read_depth_npy, read_depth_png
 from flow3r.data.readers.lens import straight_depth, straight_rgb
 from flow3r.data.readers.listing import folders_in
@@ -70,14 +76,12 @@ def _scene(folders: dict[str, Path], settings: Settings, name: str) -> Scene:
     model = read_colmap(folder / settings.model)
     if not model.images:
         raise DataError(f"{folder / settings.model}: the model has no image")
-    frames = tuple(
-        _frame(folder, settings, image, model.cameras[image.camera]) for image in model.images
-    )
+    frames = tuple(_frame(folder, settings, model, image) for image in model.images)
     return Scene(name, frames, False, settings.metric)
 
 
-def _frame(folder: Path, settings: Settings, found: ColmapImage, camera: ColmapCamera) -> Frame:
-    image = folder / settings.images / found.name
+def _frame(folder: Path, settings: Settings, model: ColmapModel, found: ColmapImage) -> Frame:
+    image, camera = folder / settings.images / found.name, model.cameras[found.camera]
     depth, read = None, None
     if settings.depth:
         depth = _depth_file(folder / settings.depth, found.name)
@@ -89,7 +93,7 @@ def _frame(folder: Path, settings: Settings, found: ColmapImage, camera: ColmapC
         depth_source=read,
         intrinsics_source=camera.intrinsics,
         pose_source=found.world_from_camera,
-        files=(image,) if depth is None else (image, depth),
+        files=(image, *([depth] if depth else []), *model.files),
     )
 
 

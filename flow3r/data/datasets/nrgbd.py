@@ -62,12 +62,17 @@ def _scene(path: Path, settings: Settings, name: str) -> Scene:
     focal = float(read_matrix(focal_file, 1, 1)[0, 0]) if focal_file.is_file() else FOCAL
     camera = Calibration(focal, focal, 320.0, 240.0, 480, 640)
     depths = folder / settings.depth
-    frames = tuple(_frame(image, depths, camera, pose) for image, pose in zip(images, poses))
+    tables = [file for file in (folder / "poses.txt", focal_file) if file.is_file()]
+    frames = tuple(
+        _frame(image, depths / image.name.replace("img", "depth"), camera, pose, tables)
+        for image, pose in zip(images, poses)
+    )
     return Scene(name, frames, False, True)
 
 
-def _frame(image: Path, depths: Path, camera: Calibration, pose: np.ndarray) -> Frame:
-    depth = depths / image.name.replace("img", "depth")
+def _frame(
+    image: Path, depth: Path, camera: Calibration, pose: np.ndarray, tables: list[Path]
+) -> Frame:
     read = partial(read_depth_png, depth, 1000.0)
     return Frame(
         name=image.stem,
@@ -75,5 +80,5 @@ def _frame(image: Path, depths: Path, camera: Calibration, pose: np.ndarray) -> 
         depth_source=partial(fitting, read, depth, image),
         intrinsics_source=partial(camera.of, image),
         pose_source=None if np.isnan(pose).any() else opencv_from_opengl(pose),
-        files=(image, depth),
+        files=(image, depth, *tables),
     )

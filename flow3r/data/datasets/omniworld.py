@@ -96,13 +96,14 @@ def _scene(
     scene, _, split = name.partition("/split_")
     folder, indices = folders[scene], numbers[scene][int(split)]
     file = folder / "camera" / f"split_{split}.json"
+    tables = (file, folder / "split_info.json")
     intrinsics, poses = _cameras(file)
     same_count(f"{file}: cameras", poses, f"frames in split {split} of split_info.json", indices)
     pictures = folder / "color"
     if not pictures.is_dir():
         pictures = path / "videos" / "OmniWorld-Game" / scene / "color"
     frames = tuple(
-        _frame(pictures / f"{n:06d}.png", folder / "depth" / f"{n:06d}.png", k, pose, file)
+        _frame(pictures / f"{n:06d}.png", folder / "depth" / f"{n:06d}.png", k, pose, tables)
         for n, k, pose in zip(indices, intrinsics, poses)
     )
     return Scene(name, frames, True, False)
@@ -127,14 +128,16 @@ def _cameras(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return from_corner_origin(np.array(intrinsics)), inverted(camera_from_world)
 
 
-def _frame(image: Path, depth: Path, intrinsics: np.ndarray, pose: np.ndarray, file: Path) -> Frame:
+def _frame(
+    image: Path, depth: Path, intrinsics: np.ndarray, pose: np.ndarray, tables: tuple[Path, ...]
+) -> Frame:
     return Frame(
         name=image.stem,
         image_source=partial(read_rgb, image),
         depth_source=partial(fitting, partial(_depth, depth), depth, image),
         intrinsics_source=intrinsics,
         pose_source=pose,
-        files=(image, depth, file),
+        files=(image, depth, *tables),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,9 @@ class RecordedDataset:
     lists: Mapping[str, tuple[str, ...]]
     """Split -> names of its scenes, in the dataset's order."""
     read_scene: Callable[[str], Scene]
+    tables: tuple[Path, ...] = ()
+    """Annotations that name every file of a large download: they stand for it in the fingerprint,
+    which would have to read every scene otherwise."""
 
     def __post_init__(self) -> None:
         if not any(self.lists.values()):
@@ -72,14 +77,31 @@ class RecordedDataset:
     def fingerprint(self) -> str:
         """16 hex digits over names and sizes of every frame's files, and the settings.
 
-        A scene that cannot be read counts as missing: not everybody downloads all of them.
+        Files that several frames share (trajectories, calibrations) count with their content. A
+        scene that cannot be read counts as missing: not everybody downloads all of them.
         """
+        shared, files = set(self.tables), list(self.tables)
         scenes = dict.fromkeys(scene for listed in self.lists.values() for scene in listed)
-        files = [file for scene in scenes for file in self._files(scene)]
-        return files_fingerprint(self.path, files, to_mapping(self.settings))
+        for scene in () if self.tables else scenes:
+            times = Counter(self._files(scene))
+            shared |= {file for file, count in times.items() if count > 1}
+            files += times
+        return files_fingerprint(
+            self.path, files, to_mapping(self.settings) | {"content": _contents(shared)}
+        )
 
     def _files(self, scene: str) -> list[Path]:
         try:
             return [file for frame in self.read_scene(scene).frames for file in frame.files]
         except DataError:
             return [self.path / scene]
+
+
+def _contents(files: Iterable[Path]) -> str:
+    """One checksum of what stands in the files that are there."""
+    total = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file():
+            with file.open("rb") as content:
+                total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()

@@ -115,11 +115,12 @@ def _scene(folders: dict[str, Path], settings: Settings, name: str) -> Scene:
     images = files_in(folder, settings.images)
     images = [image for image in images if image.suffix.lower() in EXTENSIONS]
     depths = _one_each(folder, settings.depth, images)
-    poses, seconds = _poses(folder, settings, images)
+    poses, seconds, tables = _poses(folder, settings, images)
     cameras = _cameras(folder, settings, images)
     frames = []
     for n, image in enumerate(images):
         depth, pose, camera = depths[n], poses[n], cameras[n]
+        files = (image, depth, pose, camera, *tables)
         read = depth and partial(_depth, depth, settings)
         source = pose
         if isinstance(pose, Path):
@@ -132,7 +133,9 @@ def _scene(folders: dict[str, Path], settings: Settings, name: str) -> Scene:
                 intrinsics_source=_camera_source(camera, settings),
                 pose_source=source,
                 seconds=seconds[n],
-                files=tuple(f for f in (image, depth, pose, camera) if isinstance(f, Path)),
+                files=tuple(
+                    f for f in (image, depth, pose, camera, *tables) if isinstance(f, Path)
+                ),
             )
         )
     return Scene(name, tuple(frames), settings.dynamic, settings.metric)
@@ -147,14 +150,15 @@ def _one_each(folder: Path, pattern: str, images: list[Path]) -> list[Path | Non
     return list(files)
 
 
-def _poses(folder: Path, settings: Settings, images: list[Path]) -> tuple[list, list]:
-    """Of every picture: a pose [4, 4], a file that holds one, or None; and its time, or None."""
+def _poses(folder: Path, settings: Settings, images: list[Path]) -> tuple[list, list, list[Path]]:
+    """Of every picture: a pose [4, 4], a file that holds one, or None; and its time, or None. And
+    the file that holds the poses of all."""
     untimed: list = [None] * len(images)
     if not settings.poses:
-        return untimed, untimed
+        return untimed, untimed, []
     files = sorted(folder.glob(settings.poses), key=natural)
     if len(files) != 1 or (len(images) == 1 and _numbers(files[0]) == 16):
-        return _one_each(folder, settings.poses, images), untimed
+        return _one_each(folder, settings.poses, images), untimed, []
     [file] = files
     columns = _columns(file)
     seconds = untimed
@@ -166,7 +170,7 @@ def _poses(folder: Path, settings: Settings, images: list[Path]) -> tuple[list, 
     else:
         raise DataError(f"{file}: {columns} numbers in a line; expected 16, 4 or (TUM) 8")
     same_count(f"{file}: poses", poses, "pictures", images)
-    return [_converted(pose, settings) for pose in poses], seconds
+    return [_converted(pose, settings) for pose in poses], seconds, [file]
 
 
 def _pose_file(path: Path, settings: Settings) -> np.ndarray:

@@ -25,7 +25,7 @@ from typing import Literal
 from flow3r.data.datasets.colmap import picture
 from flow3r.data.datasets.recorded import Layout, RecordedDataset
 from flow3r.data.readers.calibration import fitting
-from flow3r.data.readers.colmap import ColmapCamera, ColmapImage, read_colmap
+from flow3r.data.readers.colmap import ColmapImage, ColmapModel, read_colmap
 from flow3r.data.readers.depth import read_depth_png
 from flow3r.data.readers.lens import straight_depth
 from flow3r.data.readers.listing import folders_in, listed_splits
@@ -66,13 +66,12 @@ def _scene(path: Path, settings: Settings, name: str) -> Scene:
     folder = path / "data" / name / settings.device
     model = read_colmap(folder / "colmap")
     pictures = folder / _PICTURES[settings.device]
-    frames = tuple(
-        _frame(folder, pictures, image, model.cameras[image.camera]) for image in model.images
-    )
+    frames = tuple(_frame(folder, pictures, model, image) for image in model.images)
     return Scene(name, frames, False, True)
 
 
-def _frame(folder: Path, pictures: Path, found: ColmapImage, camera: ColmapCamera) -> Frame:
+def _frame(folder: Path, pictures: Path, model: ColmapModel, found: ColmapImage) -> Frame:
+    camera = model.cameras[found.camera]
     name = Path(found.name)  # the iPhone's are 'video/frame_000000.jpg'
     image = pictures / name.name
     depth = folder / "render_depth" / f"{name.stem}.png"
@@ -83,5 +82,5 @@ def _frame(folder: Path, pictures: Path, found: ColmapImage, camera: ColmapCamer
         depth_source=partial(straight_depth, read, image, camera.intrinsics, camera.lens),
         intrinsics_source=camera.intrinsics,
         pose_source=found.world_from_camera,
-        files=(image, depth),
+        files=(image, depth, *model.files),
     )

@@ -80,14 +80,13 @@ def _scene(path: Path, settings: Settings, name: str) -> Scene:
     rows = read_table(trajectory, 7)
     same_count(f"{trajectory}: poses", rows, f"pictures in image_{camera}", images)
     poses = opencv_from_ned(rigid(rotation_from_quaternion(rows[:, 3:]), rows[:, :3]))
-    depths = folder / f"depth_{camera}"
-    frames = tuple(_frame(image, depths, settings, pose) for image, pose in zip(images, poses))
+    frames = tuple(_frame(folder, image, settings, pose) for image, pose in zip(images, poses))
     return Scene(name, frames, False, True)
 
 
-def _frame(image: Path, depths: Path, settings: Settings, pose: np.ndarray) -> Frame:
+def _frame(folder: Path, image: Path, settings: Settings, pose: np.ndarray) -> Frame:
     suffix = "png" if settings.second_version else "npy"
-    depth = depths / f"{image.stem}_depth.{suffix}"
+    depth = folder / f"depth_{settings.camera}" / f"{image.stem}_depth.{suffix}"
     camera = V2 if settings.second_version else V1
     read = partial(_without_sky, depth, settings)
     return Frame(
@@ -96,7 +95,7 @@ def _frame(image: Path, depths: Path, settings: Settings, pose: np.ndarray) -> F
         depth_source=partial(fitting, read, depth, image),
         intrinsics_source=partial(camera.of, image),
         pose_source=pose,
-        files=(image, depth),
+        files=(image, depth, folder / f"pose_{settings.camera}.txt"),
     )
 
 

@@ -55,6 +55,8 @@ class _Together:
     seconds: float
     depth: Path | None
     pose: np.ndarray | None
+    lists: tuple[Path, ...]
+    """The files that say what belongs together."""
 
 
 def read_frames(
@@ -69,15 +71,16 @@ def read_frames(
 
 
 def _associated(folder: Path, settings: TumSettings) -> list[_Together]:
-    times, images = read_timed_files(folder / "rgb.txt")
-    depth_times, depths = read_timed_files(folder / "depth.txt")
-    track = read_tum(folder / "groundtruth.txt")
+    lists = tuple(folder / f"{name}.txt" for name in ("rgb", "depth", "groundtruth"))
+    times, images = read_timed_files(lists[0])
+    depth_times, depths = read_timed_files(lists[1])
+    track = read_tum(lists[2])
     result = []
     for seconds, image in zip(times, images):
         index = nearest(depth_times, seconds, settings.tolerance)
         depth = None if index is None else depths[index]
         pose = track.nearest(seconds, settings.tolerance)
-        result.append(_Together(image, float(seconds), depth, pose))
+        result.append(_Together(image, float(seconds), depth, pose, lists))
     return result
 
 
@@ -92,7 +95,7 @@ def _selected(folder: Path, settings: TumSettings) -> list[_Together]:
         depths = files_in(depth_folder, "*.png")
         same_count(f"{depth_folder}: files", depths, f"in rgb{settings.selection}", images)
     return [
-        _Together(image, seconds_in_name(image), depth, pose)
+        _Together(image, seconds_in_name(image), depth, pose, (trajectory,))
         for image, depth, pose in zip(images, depths, poses)
     ]
 
@@ -111,5 +114,5 @@ def _frame(
         intrinsics_source=partial(calibration.of, found.image),
         pose_source=None if found.pose is None else camera_pose(found.pose),
         seconds=found.seconds,
-        files=(found.image,) if found.depth is None else (found.image, found.depth),
+        files=(found.image, *([found.depth] if found.depth else []), *found.lists),
     )

@@ -57,6 +57,8 @@ class ColmapModel:
 
     cameras: dict[int, ColmapCamera]
     images: tuple[ColmapImage, ...]  # ordered by name
+    files: tuple[Path, Path]
+    """What was read: cameras and images."""
 
 
 def read_colmap(folder: Path) -> ColmapModel:
@@ -64,18 +66,18 @@ def read_colmap(folder: Path) -> ColmapModel:
 
     Raises DataError for missing or damaged files.
     """
-    if (folder / "cameras.bin").is_file():
-        cameras = _binary_cameras(folder / "cameras.bin")
-        images = _binary_images(folder / "images.bin")
-    elif (folder / "cameras.txt").is_file():
-        cameras = _text_cameras(folder / "cameras.txt")
-        images = _text_images(folder / "images.txt")
+    binary = folder / "cameras.bin", folder / "images.bin"
+    text = folder / "cameras.txt", folder / "images.txt"
+    if binary[0].is_file():
+        files, cameras, images = binary, _binary_cameras(binary[0]), _binary_images(binary[1])
+    elif text[0].is_file():
+        files, cameras, images = text, _text_cameras(text[0]), _text_images(text[1])
     else:
         raise DataError(f"{folder}: neither cameras.bin nor cameras.txt; expected a COLMAP model")
     for image in images:
         if image.camera not in cameras:
             raise DataError(f"{folder}: image {image.name} names camera {image.camera}, not there")
-    return ColmapModel(cameras, tuple(sorted(images, key=lambda image: image.name)))
+    return ColmapModel(cameras, tuple(sorted(images, key=lambda image: image.name)), files)
 
 
 def read_colmap_depth(path: Path) -> np.ndarray:
