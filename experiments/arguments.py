@@ -28,6 +28,22 @@ def split_arguments(arguments: Sequence[str], own: Sequence[str]) -> tuple[dict[
     return mine, overrides
 
 
+def whole_number(name: str, text: str) -> int:
+    """The value of the argument `name`; ConfigError where it is no whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{name}={text!r} is not a whole number") from None
+
+
+def number(name: str, text: str) -> float:
+    """The value of the argument `name`; ConfigError where it is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{name}={text!r} is not a number") from None
+
+
 def run_script(main: Callable[[list[str]], int], help_text: str) -> None:
     """Run a script's main function; a user's mistake becomes one message and exit code 2."""
     arguments = sys.argv[1:]

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from experiments.arguments import split_arguments
+from experiments.arguments import split_arguments, whole_number
 from flow3r.config import require, require_choice
-from flow3r.errors import ConfigError
 
 STUDY = {"model": "pi3-study"}
 PAPER = {"model": "pi3-large"}
@@ -108,9 +107,4 @@ def _typed(name: str, text: str) -> Any:
     if kind == "bool":
         require_choice(name, text, FLAGS)
         return FLAGS[text]
-    if kind != "int":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(f"{name}={text!r} is not a whole number") from None
+    return whole_number(name, text) if kind == "int" else text

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments import estimate as script
-from experiments.estimate import QUANTITIES, Inputs, estimate
+from experiments.at_scale.costs import QUANTITIES, Inputs, estimate
 from flow3r.errors import ConfigError
 
 SMALL = Inputs(

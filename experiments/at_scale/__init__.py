@@ -1,0 +1,1 @@
+"""What a very large set of videos takes: planning, simulated, and costs, estimated."""
