@@ -67,13 +67,15 @@ def load_benchmarks(output_dir: Path) -> BenchmarkRecords:
     evaluations, missing = {}, {}
     for cell in plan["cells"]:
         key = (cell["model"], cell["benchmark"])
-        found = None
-        if cell["evaluation"] is not None:
-            found = _read(output_dir / "evaluations" / cell["evaluation"], *key)
-        if found is None:
-            missing[key] = cell["missing"] or "not finished"
+        if cell["evaluation"] is None:
+            missing[key] = cell["missing"]
+            continue
+        directory = output_dir / "evaluations" / cell["evaluation"]
+        reason = _unfinished(directory)
+        if reason:
+            missing[key] = reason
         else:
-            evaluations[key] = found
+            evaluations[key] = _read(directory, *key)
     models = tuple(model["name"] for model in plan["models"])
     return BenchmarkRecords(models, tuple(plan["benchmarks"]), evaluations, missing)
 
@@ -106,11 +108,18 @@ def scores_of(protocol: Protocol, scenes: list[dict[str, Any]]) -> dict[str, Sco
     return found
 
 
-def _read(directory: Path, model: str, benchmark: str) -> Evaluation | None:
-    """None where the evaluation is not finished."""
-    status, path = directory / "status.json", directory / "evaluation.json"
-    if not path.exists() or not status.exists() or read_json(status)["state"] != "done":
-        return None
+def _unfinished(directory: Path) -> str:
+    """Why an evaluation has no scores; '' if it has."""
+    path = directory / "status.json"
+    status = read_json(path) if path.exists() else {"state": "not started"}
+    if status["state"] == "done":
+        return ""
+    reason = status.get("reason")
+    return f"{status['state']}: {reason}" if reason else status["state"]
+
+
+def _read(directory: Path, model: str, benchmark: str) -> Evaluation:
+    path = directory / "evaluation.json"
     record = read_json(path)
     protocol = from_mapping(Protocol, record["protocol"], f"{path}: protocol")
     return Evaluation(model, benchmark, protocol, record, scores_of(protocol, record["scenes"]))

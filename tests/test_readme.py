@@ -29,7 +29,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"`([\w/.-]+)`:\n\n```(?:python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OWN_NAMES = {
-    "experiments/evaluate.py": {"run", "predict", "device", "weights", "profile", "size.pixels"},
+    "experiments/evaluate.py": {
+        *("run", "predict", "device", "weights", "profile", "size.pixels", "evaluation", "path"),
+        *("predictions", "output_dir", "memory", "frames.step", "size.width", "split"),
+    },
+    "analysis/benchmarks.py": {"output_dir", "to"},
     "experiments/draw.py": {"run"},
     "experiments/contact_sheet.py": {"output", "width", "seed"},
     "experiments/reconstruct.py": {"input", "weights", "output_dir", "frames", "formats"},
@@ -191,12 +195,18 @@ COMPOSE = """
 import json, sys
 sys.path.insert(0, "")
 from experiments.compose import compose, load_sweep
+from experiments.protocols import load_protocol
+from sweeps.benchmarks import read_settings
 from sweeps.options import parse
 for script, *words in json.loads(sys.argv[1]):
     if script == "experiments/train.py":
         compose(words)
     else:
         options = parse(words)
+        if options.sweep == "benchmarks":
+            for name in read_settings(options.overrides).benchmarks:
+                load_protocol(name)
+            continue
         sweep = load_sweep(options.sweep, options.profile)
         arm = sweep["arms"][sweep["headline"]["arm"]]["overrides"]
         compose([f"profile={options.profile}", *options.overrides, *arm])

@@ -73,13 +73,15 @@ def output(tmp_path):
     write_evaluation(tmp_path, "co3d-1", record(CO3D, pooled, {"size.width": 64}))
     poses_only = [scene("a", rpe_translation=0.2, rpe_rotation=3.0)]
     write_evaluation(tmp_path, "sintel-2", record(SINTEL, poses_only))
-    write_evaluation(tmp_path, "co3d-2", record(CO3D, pooled), state="running")
+    write_json(
+        tmp_path / "evaluations/co3d-2/status.json", {"state": "failed", "reason": "out of memory"}
+    )
     return tmp_path
 
 
-def write_evaluation(folder, name, content, state="done"):
+def write_evaluation(folder, name, content):
     write_json(folder / "evaluations" / name / "evaluation.json", content)
-    write_json(folder / "evaluations" / name / "status.json", {"state": state})
+    write_json(folder / "evaluations" / name / "status.json", {"state": "done"})
 
 
 DYNAMIC = """\
@@ -138,7 +140,7 @@ def test_plain_numbers_and_scenes(output):
     results = json.loads((folder / "results.json").read_text())
     assert results["evaluations"][0]["scenes"][1]["metrics"]["rpe_rotation"] == 2.0
     reasons = {(m["model"], m["benchmark"]): m["reason"] for m in results["missing"]}
-    assert reasons[("rival", "co3d")] == "not finished"
+    assert reasons[("rival", "co3d")] == "failed: out of memory"
     assert reasons[("ours", "bonn")] == "no dataset: paths.bonn= is not given"
 
 
