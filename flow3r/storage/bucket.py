@@ -115,9 +115,8 @@ class Bucket:
         self._open()
         self.refresh()
         found = []
-        if self._walked:
-            size = self.index.stat().st_size if self.index.exists() else 0
-            found.append(Damage(self.index, 0, size, ()))
+        if self._walked and self.index.exists():  # a missing one is made by the next writer
+            found.append(Damage(self.index, 0, self.index.stat().st_size, ()))
         if os.pread(self._file, len(DATA_MAGIC), 0) != DATA_MAGIC:
             found.append(Damage(self.data, 0, START, ()))
         entries = self.lookup.entries

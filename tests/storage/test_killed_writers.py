@@ -35,7 +35,8 @@ def assert_whole(path, complete):
     there = store.has(keys)
     assert len(store) == there.sum()  # so each is there once
     for number in np.flatnonzero(there)[::97]:
-        assert store.get(record(number)[0]) == record(number)[1]
+        key, payload = record(int(number))
+        assert store.get(key) == payload
     if complete:
         assert there.all()
         size = sum(HEADER_BYTES + len(record(n)[1]) for n in range(RECORDS))
