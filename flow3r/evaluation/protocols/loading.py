@@ -41,6 +41,8 @@ def protocol_frames(protocol: Protocol, scene: Scene) -> tuple[Frame, ...]:
     Where poses are compared, chosen frames without a true pose are left out: choosing others
     instead would change the distances between frames.
     """
+    if protocol.frames.farthest and _farthest_camera(scene) > protocol.frames.farthest:
+        return ()
     chosen = choose_frames(protocol.frames, len(scene.frames), scene.name)
     frames = tuple(scene.frames[index] for index in chosen)
     if not protocol.needs_poses:
@@ -88,6 +90,11 @@ def input_window(rule: SizeRule, source: Size) -> tuple[Size, Window]:
     if rule.fit == "cover":
         return size, largest_window(source, size)
     return size, Window(0.0, 0.0, *source)
+
+
+def _farthest_camera(scene: Scene) -> float:
+    poses = [frame.world_from_camera for frame in scene.frames]
+    return max((float(np.linalg.norm(p[:3, 3])) for p in poses if p is not None), default=0.0)
 
 
 def _compared(rule: SizeRule, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:

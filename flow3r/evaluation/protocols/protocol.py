@@ -26,12 +26,16 @@ class FrameChoice:
     seed: int = 42
     minimum: int = 1
     """Scenes with fewer frames are not part of the benchmark."""
+    farthest: float = 0.0
+    """Nor are scenes with a camera farther from the origin (reconstructions that failed); 0 = no
+    limit."""
     listed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Scene name -> indices; its scenes are the benchmark's."""
 
     def __post_init__(self) -> None:
         require(self.start >= 0 and self.step >= 1, "frames: start must be >= 0 and step >= 1")
         require(self.count >= 0 and self.minimum >= 1, "frames: count >= 0, minimum >= 1")
+        require(self.farthest >= 0, "frames: farthest must be >= 0")
         counted = self.rule in ("random", "spread")
         require(not counted or self.count >= 1, f"frames: rule={self.rule} needs count >= 1")
         listed = self.rule == "listed"

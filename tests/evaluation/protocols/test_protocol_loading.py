@@ -76,6 +76,15 @@ def test_frames_without_a_pose_are_left_out_where_poses_are_compared(lab):
     assert truth.depth.shape[0] == 3
 
 
+def test_scenes_with_a_lost_camera_are_left_out(lab):
+    poses = straight(3)
+    poses[1][0, 3] = 2e5
+    protocol = lab.protocol(size=SMALL, frames=FrameChoice(farthest=1e5))
+    assert protocol_frames(protocol, recorded(poses)) == ()
+    assert len(protocol_frames(protocol, recorded(straight(3)))) == 3
+    assert len(protocol_frames(lab.protocol(size=SMALL), recorded(poses))) == 3
+
+
 def test_frames_and_scenes_without_depth(lab):
     scene = recorded(straight(3))
     first = scene.frames[0]
