@@ -1,11 +1,12 @@
 """Rewrite the results in a README from the records of the sweeps.
 
-usage: python analysis/readme.py [output_dir=outputs] [readme=README.md] [figures=docs/figures]
+usage: python analysis/readme.py [output_dir=outputs[,OTHER...]] [readme=README.md]
+                                 [figures=docs/figures]
 
-Replaces what stands between `<!-- results:begin -->` and `<!-- results:end -->` with the answers,
-the table of differences and the figure of every sweep planned under output_dir, and writes the
-figures as FIGURES/<sweep>.png. Nothing else in the README is touched. An unfinished sweep is left
-out.
+Replaces what stands between `<!-- results:begin -->` and `<!-- results:end -->` with the answers of
+every sweep planned under output_dir, and for the two studies also the table of differences and the
+figure, which is written as FIGURES/<sweep>.png. Nothing else in the README is touched. An
+unfinished sweep is left out; one that several folders hold is taken from the first of them.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_atomically, write_text
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+STUDIES = ("formulations", "scaling")
 SHIPPED = ("formulations", "scaling", "backbones", "teachers")  # in this order, then the others
 SETTINGS = {"output_dir": "outputs", "readme": "README.md", "figures": "docs/figures"}
 
 
-def rewrite(readme: Path, output_dir: Path, figures: Path) -> list[str]:
+def rewrite(readme: Path, folders: Sequence[Path], figures: Path) -> list[str]:
     """Replace the block and write the figures; returns the sweeps in it.
 
     DataError where the README has no such block, or no sweep is finished.
@@ -59,16 +61,17 @@ def rewrite(readme: Path, output_dir: Path, figures: Path) -> list[str]:
     if not begin or not end:
         raise DataError(f"{readme}: {BEGIN} ... {END} is missing")
     parts, used, rows = [], [], []
-    for sweep in sweeps_of(output_dir):
+    for sweep, output_dir in sweeps_of(folders).items():
         records = load_records(output_dir, sweep)
         if not records.complete:
             print(f"{sweep}: unfinished, left out", file=sys.stderr)
             continue
-        parts.append(section(records, figures, readme.parent))
+        short = sweep in SHIPPED and sweep not in STUDIES
+        parts.append(answers(records) if short else section(records, figures, readme.parent))
         rows.append(_origin(records))
         used.append(sweep)
     if not used:
-        raise DataError(f"no sweep under {output_dir} is finished")
+        raise DataError(f"no sweep under {', '.join(map(str, folders))} is finished")
     header = (
         "command",
         "last run finished",
@@ -83,33 +86,45 @@ def rewrite(readme: Path, output_dir: Path, figures: Path) -> list[str]:
     return used
 
 
-def sweeps_of(output_dir: Path) -> list[str]:
-    """The planned sweeps, the shipped ones first."""
-    found = {path.parent.name for path in output_dir.glob("reports/*/plan.json")}
-    return [name for name in SHIPPED if name in found] + sorted(found - set(SHIPPED))
+def sweeps_of(folders: Sequence[Path]) -> dict[str, Path]:
+    """The planned sweeps and the folder of each, the shipped ones first."""
+    found = {
+        path.parent.name: folder
+        for folder in reversed(folders)
+        for path in folder.glob("reports/*/plan.json")
+    }
+    names = [name for name in SHIPPED if name in found] + sorted(found.keys() - set(SHIPPED))
+    return {name: found[name] for name in names}
+
+
+def answers(records: Records) -> str:
+    """A sweep's question and its answers as Markdown."""
+    first, *others = answer_questions(records)
+    parts = [
+        f"`sweep={records.plan.sweep}`: {records.plan.question}",
+        f"**{first.question.question} {sentence(first)}**",
+        "\n".join(f"- {_short(answer)}" for answer in others),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def section(records: Records, figures: Path, root: Path) -> str:
     """A sweep's answers, figure and table as Markdown."""
-    summary, answers = summarise(records), answer_questions(records)
+    summary = summarise(records)
     curves = all_curves(records, summary)
     image = figures / f"{records.plan.sweep}.png"
     caption = _write_figure(records, summary, curves, image)
-    first, *others = answers
     address = image.resolve().relative_to(root.resolve()).as_posix()
     notes = [chance_sentence(records, summary), starting_point(records, summary)]
-    notes += [worth_sentence(records, curves), next_study(answers)]
-    plan = records.plan
+    notes += [worth_sentence(records, curves), next_study(answer_questions(records))]
     parts = [
-        f"`sweep={plan.sweep}`: {plan.question}",
-        f"**{first.question.question} {sentence(first)}**",
-        "\n".join(f"- {_short(answer)}" for answer in others),
-        f"![The main figure of the sweep {plan.sweep}]({address})",
+        answers(records),
+        f"![The main figure of the sweep {records.plan.sweep}]({address})",
         f"*{caption}*",
         to_markdown(headline_table(records, summary)).strip(),
         "\n".join(f"- {note}" for note in notes if note),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(parts)
 
 
 def headline_table(records: Records, summary: Summary) -> Table:
@@ -177,10 +192,9 @@ def _origin(records: Records) -> tuple[str, ...]:
 def main(arguments: Sequence[str]) -> int:
     """The command; returns its exit status."""
     try:
-        settings = {
-            k: Path(v) for k, v in parse_arguments(arguments, SETTINGS, "readme.py").items()
-        }
-        used = rewrite(settings["readme"], settings["output_dir"], settings["figures"])
+        settings = parse_arguments(arguments, SETTINGS, "readme.py")
+        folders = [Path(name) for name in settings["output_dir"].split(",")]
+        used = rewrite(Path(settings["readme"]), folders, Path(settings["figures"]))
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from analysis.readme import BEGIN, END, main, rewrite
+from analysis.readme import BEGIN, END, main, rewrite, sweeps_of
 from flow3r.errors import DataError
 
 BEFORE, AFTER = f"# Title\n\ntext\n\n{BEGIN}", f"{END}\n\nmore\n"
@@ -19,7 +19,7 @@ def written(store, scaling, tmp_path_factory):
     readme.write_text(f"{BEFORE}\nlast year's numbers\n{AFTER}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("analysis.report.CURVES", ("rra_15",))
-        used = rewrite(readme, folder / "outputs", folder / "docs")
+        used = rewrite(readme, [folder / "outputs"], folder / "docs")
     return folder, readme.read_text(), used
 
 
@@ -53,7 +53,7 @@ def test_an_unfinished_sweep_is_left_out(store, tmp_path, run_id, capsys):
     readme = tmp_path / "README.md"
     readme.write_text(f"{BEFORE}\nlast year's numbers\n{AFTER}")
     with pytest.raises(DataError, match="is finished"):
-        rewrite(readme, tmp_path, tmp_path)
+        rewrite(readme, [tmp_path], tmp_path)
     assert "formulations: unfinished" in capsys.readouterr().err
     assert "last year" in readme.read_text()
 
@@ -62,3 +62,11 @@ def test_a_readme_without_the_block_is_refused(tmp_path, capsys):
     (tmp_path / "README.md").write_text("# Title\n")
     assert main([f"output_dir={tmp_path}", f"readme={tmp_path / 'README.md'}"]) == 2
     assert "is missing" in capsys.readouterr().err
+
+
+def test_sweeps_come_from_several_folders_the_first_one_counts(store, scaling, tmp_path):
+    store(seeds=(0, 1), scenes=2).write(tmp_path / "first")
+    store(seeds=(0, 1, 2), scenes=2).write(tmp_path / "second")
+    scaling(seeds=(0, 1, 2), scenes=2).write(tmp_path / "second")
+    found = sweeps_of([tmp_path / "first", tmp_path / "second"])
+    assert found == {"formulations": tmp_path / "first", "scaling": tmp_path / "second"}
