@@ -49,10 +49,11 @@ def export_predictions(
     folder: Path,
     fingerprint: Mapping[str, str],
     stop: Callable[[], bool],
+    check: Callable[[int, int, int], None],
     on_sequence: Callable[[int, int], None],
 ) -> bool:
     """One forward pass over each sequence (each frame, where the protocol says so), and its files;
-    False when stopped in between.
+    False when stopped in between. `check` is given the frames, height and width of every input.
 
     May be killed at any time: what is written stays, and is not computed again.
     """
@@ -62,8 +63,10 @@ def export_predictions(
             return False
         frames = protocol_frames(evaluation.protocol, evaluation.dataset.scene(one.scene))
         images = input_images(evaluation.protocol, frames)
+        single = evaluation.protocol.single_frames
+        check(1 if single else len(images), *images.shape[1:3])
         try:
-            prediction = _predicted(model, one, images, evaluation.protocol.single_frames)
+            prediction = _predicted(model, one, images, single)
         except DataError as error:
             raise DataError(f"the model's prediction cannot be scored: {error}") from None
         write_prediction(folder, prediction, _times(frames), fingerprint)

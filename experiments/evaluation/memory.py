@@ -50,7 +50,7 @@ def scoring_needs(largest: LargestInput) -> Needs:
     """Of one process that scores the largest sequence."""
     frames, height, width = largest.frames, *largest.compared
     return Needs(
-        f"scoring {frames} frames of {width} x {height}, in each process",
+        f"scoring {frames} frames of {width} x {height}, each process",
         PROCESS_BYTES + peak_bytes(frames, height, width),
     )
 
@@ -60,8 +60,8 @@ def require_memory(needs: Needs, limit: int | None) -> None:
     most = max(needs.host, needs.device)
     require(
         limit is None or most <= limit,
-        f"memory={(limit or 0) / GIB:g} GiB is not enough for the {needs.text()}; allow more, or "
-        "make it smaller: size.width=, frames.count=, precision=bfloat16, another model",
+        f"memory={(limit or 0) / GIB:g} GiB is not enough: {needs.text()}; allow more, or make it "
+        "smaller (size.width=, frames.count=; for the model also precision=bfloat16)",
     )
 
 
@@ -102,9 +102,12 @@ def in_gib(size: int) -> str:
 
 
 def peak_on(device: torch.device) -> int:
-    """What was taken so far: memory of the GPU, or resident memory of this process."""
+    """The most that was taken so far: memory of the GPU, or resident memory of this process or of
+    one that it started and that has ended.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(one).ru_maxrss for one in who) * 1024

@@ -72,6 +72,8 @@ class _Job:
     report: Report
     stop: Callable[[], bool]
     seconds: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
+    """Bytes; of scoring, the largest of this process and those that it started."""
     told: list[str] = field(default_factory=list)
 
     def run(self, spec: dict[str, Any]) -> bool:
@@ -81,6 +83,7 @@ class _Job:
             protocol, dataset, lambda done, total: self.report("listing", done, total)
         )
         largest = largest_input(protocol, dataset, listed)
+        self._require(memory.scoring_needs(largest))
         if not self._predictions(folder, listed, largest):
             return False
         records = self._scores(spec, folder, listed, largest)
@@ -112,29 +115,26 @@ class _Job:
         needs = memory.prediction_needs(model, largest, precision)
         self._require(needs)
         self.seconds["load"] = round(time.monotonic() - began, 3)
+
+        def check(frames: int, height: int, width: int) -> None:
+            found = LargestInput(largest.frames, frames, height, width, largest.compared)
+            if frames * height * width > largest.shown * largest.height * largest.width:
+                self._require(memory.prediction_needs(model, found, precision))
+
         began = time.monotonic()
         whole = export_predictions(
-            model, self.evaluation, missing, folder, fingerprint, self.stop,
+            model, self.evaluation, missing, folder, fingerprint, self.stop, check,
             lambda done, total: self.report("predicting", done, total),
         )  # fmt: skip
-        frames = sum(map(len, missing))
         if whole:
-            self.seconds["predict"] = round(time.monotonic() - began, 3)
-            self.seconds["predict_per_frame"] = round(self.seconds["predict"] / frames, 4)
-            self._tell(
-                f"predicted {frames} frames in {self.seconds['predict']:.1f} s, "
-                f"{self.seconds['predict_per_frame']:.3f} s each; "
-                f"peak memory {memory.in_gib(memory.peak_on(device))}"
-            )
+            self._took("predict", began, missing, device)
         return whole
 
     def _scores(
         self, spec: dict[str, Any], folder: Path, listed: list[Listed], largest: LargestInput
     ) -> list[dict[str, Any]] | None:
         cores = self.runtime["threads"]
-        needs = memory.scoring_needs(largest)
-        self._require(needs)
-        limit = self.runtime["memory"]
+        needs, limit = memory.scoring_needs(largest), self.runtime["memory"]
         processes = memory.scoring_processes(needs, cores, len(listed), limit)
         self._tell(f"scoring {len(listed)} sequences in {processes} of {cores} processes")
         began = time.monotonic()
@@ -142,10 +142,18 @@ class _Job:
             spec, listed, folder, processes, cores, self.stop,
             lambda done, total: self.report("scoring", done, total),
         )  # fmt: skip
-        self.seconds["score"] = round(time.monotonic() - began, 3)
-        frames = sum(map(len, listed))
-        self.seconds["score_per_frame"] = round(self.seconds["score"] / frames, 4)
+        if records is not None:
+            self._took("score", began, listed, torch.device("cpu"))
         return records
+
+    def _took(self, what: str, began: float, done: list[Listed], device: torch.device) -> None:
+        frames, seconds = sum(map(len, done)), time.monotonic() - began
+        self.seconds |= {what: round(seconds, 3), f"{what}_per_frame": round(seconds / frames, 4)}
+        peak = self.peaks[what] = memory.peak_on(device)
+        self._tell(
+            f"{what}: {frames} frames in {seconds:.1f} s, {seconds / frames:.3f} s each; "
+            f"peak memory {memory.in_gib(peak)}"
+        )
 
     def _require(self, needs: memory.Needs) -> None:
         """State what is needed, then refuse it if it is too much."""
@@ -185,6 +193,7 @@ class _Job:
                 "scenes": records,
                 "summary": summarise_scenes(protocol, records),
                 "seconds": self.seconds,
+                "peak_bytes": self.peaks,
             },
         )
         device = str(choose_device(self.runtime["device"]))

@@ -212,7 +212,11 @@ def test_patches_that_do_not_fit_change_the_size_and_say_so(evaluate, weights):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["memory=0.1"], ConfigError, r"memory=0\.1 GiB is not enough for the forward pass over 4"),
+        (
+            ["memory=0.1"],
+            ConfigError,
+            r"memory=0\.1 GiB is not enough: scoring 4 frames of 64 x 48",
+        ),
         (["memory=much"], ConfigError, "memory='much' must be a number of GiB"),
         (["evaluation=8scenes"], ConfigError, "evaluation='8scenes' is not valid; choose one of"),
         (["frames.stride=2"], ConfigError, r"frames\.stride: unknown setting; valid settings are"),
@@ -226,6 +230,22 @@ def test_patches_that_do_not_fit_change_the_size_and_say_so(evaluate, weights):
 def test_mistakes_are_named(arguments, error, message, evaluate, weights):
     with pytest.raises(error, match=message):
         evaluate(f"weights={weights}", *arguments)
+
+
+def test_a_forward_pass_that_is_too_large_is_refused():
+    from experiments.evaluation.memory import GIB, prediction_needs, require_memory
+    from experiments.evaluation.sequences import LargestInput
+
+    model = flow3r.create_model("pi3-smoke", "flow-factored")
+    short, long = (
+        prediction_needs(model, LargestInput(n, n, 32, 32, (32, 32)), "float32") for n in (2, 200)
+    )
+    require_memory(short, round(0.5 * GIB))
+    with pytest.raises(
+        ConfigError, match=r"not enough: forward pass over 200 frames of 32 x 32 in"
+    ):
+        require_memory(long, round(0.4 * GIB))
+    require_memory(long, None)
 
 
 @pytest.mark.slow
