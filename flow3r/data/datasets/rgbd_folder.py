@@ -133,9 +133,7 @@ def _scene(folders: dict[str, Path], settings: Settings, name: str) -> Scene:
                 intrinsics_source=_camera_source(camera, settings),
                 pose_source=source,
                 seconds=seconds[n],
-                files=tuple(
-                    f for f in (image, depth, pose, camera, *tables) if isinstance(f, Path)
-                ),
+                files=tuple(file for file in files if isinstance(file, Path)),
             )
         )
     return Scene(name, tuple(frames), settings.dynamic, settings.metric)
