@@ -44,10 +44,16 @@ def consistent(forward: Array, backward: Array, relative: float, absolute: float
     height, width = forward.shape[:2]
     target = pixel_centres(height, width) + forward
     back = sample(backward, target)
-    gap = ((forward + back) ** 2).sum(-1)
-    size = (forward**2).sum(-1) + (back**2).sum(-1)
-    inside = ((target >= -0.5) & (target < (width - 0.5, height - 0.5))).all(-1)
+    gap = _squared_length(forward + back)
+    size = _squared_length(forward) + _squared_length(back)
+    x, y = target[..., 0], target[..., 1]
+    inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     return ((gap < relative * size + absolute) & inside).astype(np.float32)
+
+
+def _squared_length(flow: Array) -> Array:
+    # Written out: numpy is slow at sums over an axis of two.
+    return flow[..., 0] ** 2 + flow[..., 1] ** 2
 
 
 def reduce_flow(
