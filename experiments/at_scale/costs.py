@@ -20,8 +20,8 @@ class Inputs:
     size: int = 224
     pairs: int = 56
     pairs_used: int = 8
-    frame_bytes: float = 1.6
-    label_bytes: float = 1.9
+    frame_bytes: float = 1.46
+    label_bytes: float = 1.0
     record_bytes: int = HEADER_BYTES + ENTRY.itemsize + KEY_BYTES
     """Besides its content: header, entry of the index, key in the list of clips."""
     teacher_ms: float = 50.0
