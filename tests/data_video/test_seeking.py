@@ -166,3 +166,18 @@ def test_strict_decoding_sees_the_same_frames(files):
         strict = [_luma(f) for f in decode(files[name], 60)]
         for first, (_, second) in zip(strict, _whole(files[name]), strict=True):
             np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["closed", "open", "late", "one key", "no times"])
+def test_stretches_of_successive_frames(files, name):
+    whole = _whole(files[name])
+    first = seeking.successive_frames(files[name], 0.0, 3, _luma)
+    np.testing.assert_array_equal(first, [image for _, image in whole[:3]])
+    if name == "no times":
+        return
+    later = whole[40][0] - whole[0][0]
+    for image, (_, expected) in zip(
+        seeking.successive_frames(files[name], later, 5, _luma), whole[40:45], strict=True
+    ):
+        np.testing.assert_array_equal(image, expected)
+    assert len(seeking.successive_frames(files[name], whole[-2][0] - whole[0][0], 5, _luma)) == 2

@@ -24,8 +24,8 @@ from flow3r.data.video.streams import opened
 from flow3r.errors import DataError
 
 EXACT_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-"""They store a time stamp with every picture. Of their clips the first, second, fourth, eighth, ...
-are read by seeking, as a test; of other files, where time stamps are partly guessed, all are."""
+"""They store a time stamp with every picture. Of their clips number 0, 4, 16, 64, ... are read by
+seeking, as a test; of other files, where time stamps are partly guessed, all are."""
 
 
 class _UntrustedError(Exception):
@@ -123,7 +123,7 @@ class _Look:
 
     def _seekable(self, number: int, choice: Choice) -> bool:
         """Whether seeking leads to the very frames of a clip, as far as that is tried."""
-        if not self.test_all and number & (number - 1):
+        if not self.test_all and not _tested(number):
             return True
         seconds = [frame.seconds for frame in choice.frames]
         try:
@@ -137,6 +137,10 @@ class _Look:
         if not same and not self.test_all:
             raise _UntrustedError(self.source.path)
         return same
+
+
+def _tested(number: int) -> bool:
+    return number == 0 or (number > 1 and number.bit_count() == 1 and number.bit_length() % 2 == 1)
 
 
 def _container(path: Path) -> str:
