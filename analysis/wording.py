@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from analysis.metrics import number, unit_of_difference
 from analysis.statistics import Estimate
 
+_MORE_DIGITS = 2
+
 
 def interval_text(name: str, found: Estimate, finer: int = 0) -> str:
     """`+3.1 points [1.2, 5.0]`; without brackets where there is no interval.
@@ -17,9 +19,20 @@ def interval_text(name: str, found: Estimate, finer: int = 0) -> str:
     if unit_of_difference(name):
         words.append(unit_of_difference(name))
     if found.low is not None:
-        ends = [number(name, end, finer=finer) for end in (found.low, found.high)]
+        ends = [_end(name, end, finer) for end in (found.low, found.high)]
         words.append(f"[{', '.join(ends)}]")
     return " ".join(words)
+
+
+def _end(name: str, value: float, finer: int) -> str:
+    """An end of an interval, with more digits where rounding would hide its side of zero."""
+    texts = (number(name, value, finer=finer + extra) for extra in range(_MORE_DIGITS + 1))
+    first = text = next(texts)
+    while value and not text.strip("−0."):
+        text = next(texts, None)
+        if text is None:
+            return first
+    return text
 
 
 def basis_text(found: Sequence[Estimate]) -> str:

@@ -1,5 +1,9 @@
 """The sentence in front of a report, and the words its numbers are said in."""
 
+from dataclasses import replace
+
+import pytest
+
 from analysis.answer import answer
 from analysis.records import load_records
 from analysis.statistics import Estimate
@@ -65,3 +69,12 @@ def test_numbers_in_words():
     assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
         "a", "a and b", "a, b and c",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("high", "text"),
+    [(-0.02, "−0.02"), (0.004, "0.004"), (0.0, "0.0"), (-1e-5, "0.0"), (0.06, "0.1")],
+)
+def test_rounding_does_not_hide_on_which_side_of_zero_an_interval_ends(high, text):
+    found = replace(OPEN, mean=-1.9, low=-3.7, high=high)
+    assert interval_text("rra_15", found) == f"−1.9 points [−3.7, {text}]"
