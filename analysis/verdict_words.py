@@ -88,8 +88,8 @@ def verdict_table(answers: Sequence[Verdict]) -> Table:
         "Holds: the interval lies on the claimed side of zero and the difference is at least the "
         "smallest of interest (for not-worse: the interval excludes being worse by it). Fails: the "
         "interval excludes what was asked for (for not-worse: it is all on the worse side of zero, "
-        "and the difference is at least that large). A level above 95 % is corrected for the number of "
-        "questions in a family, or of pairs in an order (Holm).",
+        "and the difference is at least that large). A level above 95 % is corrected for the "
+        "number of questions in a family, or of pairs in an order (Holm).",
     )
 
 

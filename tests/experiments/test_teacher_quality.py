@@ -13,8 +13,8 @@ import torch
 
 from experiments import teacher_quality
 from experiments.compose import choices
-from experiments.teacher_clips import MOTIONS, judged_clip
 from experiments.teacher_choice import chosen_teacher
+from experiments.teacher_clips import MOTIONS, judged_clip
 from experiments.teacher_quality import main
 from flow3r.errors import ConfigError, DataError
 from flow3r.teachers.registry import TEACHERS
