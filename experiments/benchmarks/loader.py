@@ -22,7 +22,7 @@ from flow3r.training.batches import Loader
 from flow3r.training.prefetch import loading
 
 READINGS = 9
-"""Of the memory, evenly over the steps."""
+"""Of the memory, evenly over all steps but the first ones."""
 ENOUGH = 2.0
 """Seconds of training for one reading, if the steps suffice."""
 
@@ -55,7 +55,8 @@ def _alone(settings: Settings, ahead: Loader, training: float, started: float) -
     """As fast as the workers can, and what all processes together hold in memory meanwhile."""
     say(f"loader: {settings.steps} batches")
     memory: list[int | None] = []
-    marks = {round(i * (settings.steps - 1) / (READINGS - 1)) for i in range(READINGS)}
+    warm = settings.steps // 10  # what every process allocates once is there
+    marks = {warm + i * (settings.steps - 1 - warm) // (READINGS - 1) for i in range(READINGS)}
 
     def load(number: int) -> None:
         ahead.step(1 + number)
