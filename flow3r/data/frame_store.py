@@ -2,7 +2,9 @@
 
 One record per clip. `lossless` needs numpy alone; `jpeg` and `webp` are smaller, change the numbers
 a little, and need OpenCV where they are written and read. Codec and quality are part of a run's
-identity.
+identity. Per frame of 64 px of real video: lossless 7.8 kB, 0.12 ms to read; jpeg (95) 4.0 kB,
+0.08 ms, mean error 2.0 of 255; webp (95) 2.2 kB, 0.14 ms, 3.0 (as they are: 12.3 kB).
+`experiments/benchmark.py case=video_input` compares with decoding the video.
 """
 
 from __future__ import annotations
