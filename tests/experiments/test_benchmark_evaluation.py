@@ -233,18 +233,18 @@ def test_mistakes_are_named(arguments, error, message, evaluate, weights):
 
 
 def test_a_forward_pass_that_is_too_large_is_refused():
-    from experiments.evaluation.memory import GIB, prediction_needs, require_memory
+    from experiments.evaluation.memory import prediction_needs, require_memory
     from experiments.evaluation.sequences import LargestInput
 
     model = flow3r.create_model("pi3-smoke", "flow-factored")
     short, long = (
         prediction_needs(model, LargestInput(n, n, 32, 32, (32, 32)), "float32") for n in (2, 200)
     )
-    require_memory(short, round(0.5 * GIB))
+    require_memory(short, short.host)
     with pytest.raises(
         ConfigError, match=r"not enough: forward pass over 200 frames of 32 x 32 in"
     ):
-        require_memory(long, round(0.4 * GIB))
+        require_memory(long, short.host)
     require_memory(long, None)
 
 
