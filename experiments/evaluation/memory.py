@@ -16,7 +16,7 @@ from flow3r.inference.memory import forward_bytes
 
 GIB = 2**30
 PROCESS_BYTES = 600 * 2**20
-"""A process with torch and the readers loaded, and what an earlier part of the work has left in it."""
+"""A process with torch and the readers loaded, and what earlier work has left in it."""
 EXPORT_BYTES_PER_PIXEL = 40
 """Pictures, predicted points and their compact copy on the host, beside the forward pass."""
 
