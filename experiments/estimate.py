@@ -27,10 +27,9 @@ each of which can be given as name=value:
   decode_ms           one clip on one CPU core             video_megabytes   one video as it comes
   clips_per_second    unlabelled clips that training uses on all devices together
 
-frame_bytes, label_bytes and decode_ms were measured (224 px, lossless frames, DIS on the three
-videos of flow3r's tests, which are small); teacher_ms, video_megabytes and clips_per_second are
-assumptions for a learned teacher and a model of the paper's size. Measure your own with
-`experiments/benchmark.py case=labelling` and `case=loader`.
+frame_bytes and label_bytes were measured (six clips of sample videos, 224 px, lossless frames, DIS
+with all pairs); all other numbers are assumptions, for a learned teacher and a model of the paper's
+size. Measure your own with `experiments/benchmark.py case=labelling` and `case=loader`.
 """
 
 
