@@ -7,7 +7,7 @@ import textwrap
 import psutil
 import pytest
 
-from flow3r.data.video.isolation import run_isolated
+from flow3r.data.video.isolation import _Worker, run_isolated
 
 TASKS = """
 import os, signal, time
@@ -22,6 +22,13 @@ def work(task, beat):
     if task == "spin":
         while True:
             pass
+    if str(task).startswith("orphan"):
+        for i in range(8):
+            time.sleep(0.6)
+            try:
+                beat(i / 8)
+            except OSError:
+                open(task.removeprefix("orphan "), "w").close()
     if task == "raise":
         raise ValueError("broken")
     if task == "slow":
@@ -104,3 +111,13 @@ def test_leaving_the_loop_ends_the_processes(work):
     pid = next(e for e in events if e.final).result[1]
     events.close()
     assert not psutil.pid_exists(pid)
+
+
+def test_a_worker_whose_parent_is_gone_takes_it_for_no_fault_of_its_task(work, tmp_path):
+    worker = _Worker(work)
+    assert worker.connection.recv()[0] == "ready"
+    worker.connection.send(f"orphan {tmp_path / 'fault'}")
+    worker.connection.close()
+    worker.process.join(timeout=60)
+    assert worker.process.exitcode == 0
+    assert not (tmp_path / "fault").exists()

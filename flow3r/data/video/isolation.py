@@ -173,7 +173,11 @@ def _serve(work: Work, connection: Connection) -> None:
         nonlocal last
         if time.monotonic() - last >= BEAT_SECONDS:
             last = time.monotonic()
-            connection.send(("beat", share))
+            try:
+                connection.send(("beat", share))
+            except OSError:
+                # Raised, it would look like a fault of the source that is being read.
+                os._exit(0)
 
     try:
         connection.send(("ready", os.getpid()))
