@@ -82,9 +82,12 @@ class PrefetchingLoader:
         batches, self._batches = self._batches, None
         if batches is None:
             return
-        batches._shutdown_workers()
+        # A worker that falls over on its way out, which torch reports, has nothing left to give.
+        with contextlib.suppress(RuntimeError):
+            batches._shutdown_workers()
         for worker in batches._workers:
             worker.kill()  # one that hangs in a read is still there
+            worker.join()
 
     def _begin(self, step: int) -> Iterator[StepBatch | Failure]:
         on_gpu = torch.device(self.device).type == "cuda"

@@ -53,6 +53,20 @@ def test_batches_are_those_of_the_loader_whatever_the_start(make_loader):
     assert not workers()
 
 
+def test_a_worker_that_falls_over_when_all_is_done_spoils_nothing(make_loader, monkeypatch):
+    """As torch reports a worker that aborts while it ends: from within the wait for it."""
+    loader = make_loader()
+    with loading(loader, 2, end=3) as ahead:
+        assert_same(ahead.step(0), loader.step(0))
+
+        def fall(batches):
+            monkeypatch.undo()
+            raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Aborted.")
+
+        monkeypatch.setattr(type(ahead._batches), "_shutdown_workers", fall)
+    assert not workers()
+
+
 def test_without_workers_it_is_the_loader_itself(make_loader):
     loader = make_loader()
     with loading(loader, 0, end=3) as same:
