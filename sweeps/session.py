@@ -16,10 +16,9 @@ from sweeps import states
 from sweeps.console import PlainConsole, make_console
 from sweeps.cost import CostModel
 from sweeps.drawing import draw_all, draw_headline, figures_due
-from sweeps.executors.inline import inline_executor
+from sweeps.executors.choice import make_executor, sweep_slots
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
-from sweeps.executors.resources import Slot, local_slots
-from sweeps.executors.slots import LocalExecutor, Policy
+from sweeps.executors.resources import Slot
 from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
 from sweeps.locks import locked
 from sweeps.options import Options, require_writable
@@ -39,7 +38,7 @@ def preview_sweep(options: Options) -> str:
     plan = make_plan(options)
     jobs = plan_jobs(plan, options.output_dir)
     costs = make_costs(plan, options.output_dir)
-    return preview(plan, jobs, costs, len(_slots(options, plan)), options.output_dir)
+    return preview(plan, jobs, costs, len(sweep_slots(options, plan)), options.output_dir)
 
 
 def run_sweep(options: Options) -> int:
@@ -124,7 +123,7 @@ def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
     finished = {job.id for job in jobs if states.state_of(job.directory) == states.DONE}
     runs = [job for job in jobs if job.is_run]
     costs = make_costs(plan, options.output_dir)
-    slots = len(_slots(options, plan))
+    slots = len(sweep_slots(options, plan))
 
     def snapshot(ledger: Ledger) -> Snapshot:
         return take_snapshot(runs, ledger, costs, slots)
@@ -138,23 +137,11 @@ def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
         f"in {options.output_dir}"
     )
     try:
-        return _executor(options, plan, open_jobs, console, costs).run()
+        observer = _Learning(console, costs)
+        executor = make_executor(options, plan, open_jobs, observer, costs.known(open_jobs))
+        return executor.run()
     finally:
         console.close()
-
-
-def _executor(
-    options: Options, plan: Plan, jobs: Sequence[Job], console: PlainConsole, costs: CostModel
-) -> LocalExecutor:
-    make = inline_executor if options.launcher == "inline" else LocalExecutor
-    return make(
-        jobs,
-        _slots(options, plan),
-        _Learning(console, costs),
-        dict(plan.runtime),
-        Policy(retries=options.retries),
-        seconds=costs.known(jobs),
-    )
 
 
 class _Learning:
@@ -175,12 +162,6 @@ class _Learning:
         wall = time.monotonic() - self._began.get(job.id, time.monotonic())
         self._costs.learn_job(job, at_least=wall)
         self._console.ended(job, outcome)
-
-
-def _slots(options: Options, plan: Plan) -> list[Slot]:
-    count = 1 if options.launcher == "inline" else options.slots
-    runtime = plan.runtime
-    return local_slots(count, runtime["device"], runtime["threads"], runtime.get("processes", 1))
 
 
 def exit_code_of(ledger: Ledger) -> int:
