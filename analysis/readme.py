@@ -3,15 +3,18 @@
 usage: python analysis/readme.py [output_dir=outputs[,OTHER...]] [readme=README.md]
                                  [figures=docs/figures]
 
-Replaces what stands between `<!-- results:begin -->` and `<!-- results:end -->` with the answers of
-every sweep planned under output_dir, and for the two studies also the table of differences and the
-figure, which is written as FIGURES/<sweep>.png. Nothing else in the README is touched. An
-unfinished sweep is left out; one that several folders hold is taken from the first of them.
+Between `<!-- results:begin -->` and `<!-- results:end -->` every sweep has a part of its own, from
+`<!-- results:SWEEP -->` to `<!-- /results:SWEEP -->`. Those of the sweeps that are finished under
+output_dir are written anew: the answers, where they come from, and for the two studies also the
+table of differences and the figure, which is written as FIGURES/<sweep>.png. The parts of other
+sweeps stay as they are, and so does the rest of the README. A sweep that several folders hold is
+taken from the first of them.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 if __name__ == "__main__":
@@ -21,7 +24,7 @@ if __name__ == "__main__":
         print(__doc__.strip())
         sys.exit(0)
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from analysis import tables
@@ -45,45 +48,48 @@ from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_atomically, write_text
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+_PART = re.compile(
+    r"<!-- results:(?P<sweep>[^ ]+) -->\n(?P<part>.*?)\n<!-- /results:(?P=sweep) -->", re.DOTALL
+)
 STUDIES = ("formulations", "scaling")
 SHIPPED = ("formulations", "scaling", "backbones", "teachers")  # in this order, then the others
 SETTINGS = {"output_dir": "outputs", "readme": "README.md", "figures": "docs/figures"}
 
 
 def rewrite(readme: Path, folders: Sequence[Path], figures: Path) -> list[str]:
-    """Replace the block and write the figures; returns the sweeps in it.
+    """Replace the parts of the finished sweeps and write their figures; returns these sweeps.
 
-    DataError where the README has no such block, or no sweep is finished.
+    DataError where the README has no block of results, or no sweep is finished.
     """
     text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    block, end, after = rest.partition(END)
     if not begin or not end:
         raise DataError(f"{readme}: {BEGIN} ... {END} is missing")
-    parts, used, rows = [], [], []
+    made = {}
     for sweep, output_dir in sweeps_of(folders).items():
         records = load_records(output_dir, sweep)
-        if not records.complete:
-            print(f"{sweep}: unfinished, left out", file=sys.stderr)
-            continue
-        short = sweep in SHIPPED and sweep not in STUDIES
-        parts.append(answers(records) if short else section(records, figures, readme.parent))
-        rows.append(_origin(records))
-        used.append(sweep)
-    if not used:
+        if records.complete:
+            made[sweep] = _part(records, figures, readme.parent)
+        else:
+            print(f"{sweep}: unfinished, left as it is", file=sys.stderr)
+    if not made:
         raise DataError(f"no sweep under {', '.join(map(str, folders))} is finished")
-    header = (
-        "command",
-        "last run finished",
-        "commit of the runs",
-        "device",
-        "runs",
-        "all runs together",
-    )
-    parts.append(to_markdown(Table("", header, tuple(rows))).strip())
-    block = "\n\n".join(parts)
-    write_text(readme, f"{before}{BEGIN}\n{block}\n{END}{after}")
-    return used
+    parts = {found["sweep"]: found["part"] for found in _PART.finditer(block)} | made
+    marked = "\n\n".join(_marked(sweep, parts[sweep]) for sweep in in_order(parts))
+    write_text(readme, f"{before}{BEGIN}\n{marked}\n{END}{after}")
+    return list(made)
+
+
+def _part(records: Records, figures: Path, root: Path) -> str:
+    """What a README says about a sweep: a study in full, of the other shipped ones the answers."""
+    short = records.plan.sweep in SHIPPED and records.plan.sweep not in STUDIES
+    said = answers(records) if short else section(records, figures, root)
+    return f"{said}\n\n{origin(records)}"
+
+
+def _marked(sweep: str, part: str) -> str:
+    return f"<!-- results:{sweep} -->\n{part}\n<!-- /results:{sweep} -->"
 
 
 def sweeps_of(folders: Sequence[Path]) -> dict[str, Path]:
@@ -93,8 +99,13 @@ def sweeps_of(folders: Sequence[Path]) -> dict[str, Path]:
         for folder in reversed(folders)
         for path in folder.glob("reports/*/plan.json")
     }
-    names = [name for name in SHIPPED if name in found] + sorted(found.keys() - set(SHIPPED))
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in in_order(found)}
+
+
+def in_order(sweeps: Iterable[str]) -> list[str]:
+    """The shipped sweeps first, as a reader wants them."""
+    found = set(sweeps)
+    return [name for name in SHIPPED if name in found] + sorted(found - set(SHIPPED))
 
 
 def answers(records: Records) -> str:
@@ -168,25 +179,22 @@ def _write_figure(
     return known[wanted].caption
 
 
-def _origin(records: Records) -> tuple[str, ...]:
-    """Where the numbers come from, a row of the last table."""
+def origin(records: Records) -> str:
+    """Where the numbers come from, in one line."""
     runs = records.runs.drop_duplicates("run_id")
     ends = [
         read_json(run_directory(records.output_dir, run) / "status.json").get("finished")
         for run in runs["run_id"]
     ]
-    dates = [str(end)[:10] for end in ends if end]
+    last = max((str(end)[:10] for end in ends if end), default=None)
     commits = sorted({str(commit)[:7] for commit in runs["git_commit"].dropna()})
-    devices = sorted(set(runs["device"].dropna()))
-    minutes = runs["seconds"].sum() / 60
-    return (
-        f"`python sweeps/run.py sweep={records.plan.sweep}`",
-        max(dates, default="–"),
-        ", ".join(f"`{commit}`" for commit in commits) or "–",
-        ", ".join(devices) or "–",
-        str(len(runs)),
-        f"{minutes:.0f} min",
+    facts = (
+        *([f"last run {last}"] if last else []),
+        *(f"commit `{commit}`" for commit in commits),
+        *sorted(set(runs["device"].dropna())),
+        f"{len(runs)} runs, which took {runs['seconds'].sum() / 60:.0f} min together",
     )
+    return f"From `python sweeps/run.py sweep={records.plan.sweep}`: {'; '.join(facts)}."
 
 
 def main(arguments: Sequence[str]) -> int:

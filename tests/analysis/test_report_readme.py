@@ -38,13 +38,29 @@ def test_the_block_has_answers_tables_figures_and_origin(written):
         "| dynamic scenes | RRA@15 (%) ↑ | RTA@30 (%) ↑ | AUC@30 (%) ↑ | pointmap MSE ↓ |",
         "| flow-factored − 3d-sup | ",
         "- Above chance (the best constant prediction) by the interval:",
-        "| `python sweeps/run.py sweep=scaling` | – | `abc1234` | cpu | 24 | 44 min |",
+        "From `python sweeps/run.py sweep=scaling`: commit `abc1234`; cpu; 24 runs, which took",
     ):
         assert phrase in text, phrase
     images = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
     assert images == ["docs/formulations.png", "docs/scaling.png"]
     for image in images:
         assert (folder / image).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_part_of_a_sweep_that_is_not_at_hand_stays(written, store, tmp_path):
+    _, text, _ = written
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    store(seeds=(0, 1), scenes=4).write(tmp_path / "outputs")
+    assert rewrite(readme, [tmp_path / "outputs"], tmp_path / "docs") == ["formulations"]
+    again = readme.read_text()
+
+    def part(of, sweep):
+        return of.split(f"<!-- results:{sweep} -->")[1].split(f"<!-- /results:{sweep} -->")[0]
+
+    assert part(again, "scaling") == part(text, "scaling")
+    assert "2 seeds" in part(again, "formulations")
+    assert "3 seeds" not in part(again, "formulations")
 
 
 def test_an_unfinished_sweep_is_left_out(store, tmp_path, run_id, capsys):
