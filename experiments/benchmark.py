@@ -25,9 +25,9 @@ Measure time and memory against a reference that runs in turn with what is measu
   case=factored_head  the factored flow head against the released concatenation (paper size)
   case=attention      one attention layer against one that is written out
   case=losses         the 3D and flow losses, forward and backward, against a loop over clips
-  case=data           loading the batch of a training step, against that training step
-  case=loader         worker processes that load ahead: batches per second, training that they
-                      feed, memory of all processes at the start, in the middle and at the end
+  case=loader         loading the batch of a training step, against that step; worker processes
+                      that load ahead: batches per second, training that they feed, memory of all
+                      processes at the start, in the middle and at the end
   case=video_input    frames of clips out of a store, against decoding the video
   case=labelling      decoding, labelling and storing a clip, against OpenCV's flow calls in it
   case=profile        the operations that take most of a forward or training step

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from experiments.benchmarks import problem
-from experiments.benchmarks.data import stored_loader, write_store
 from experiments.benchmarks.measure import Variant, measure, rounded, say, surroundings, timed
 from experiments.benchmarks.settings import Settings
+from experiments.benchmarks.stored_clips import stored_loader, write_store
 from experiments.benchmarks.train_step import TrainStep, step_batch
 from flow3r.training.batches import Loader
 from flow3r.training.prefetch import loading

@@ -18,7 +18,6 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "factored_head": {**PAPER, "pairs": "all", "repeats": "3"},
     "attention": PAPER,
     "losses": STUDY,
-    "data": STUDY,
     "loader": STUDY,
     "profile": STUDY,
     "video_input": STUDY,

@@ -1,18 +1,14 @@
-"""Loading the batch of a training step from stores, against the step that uses it."""
+"""A store of random clips, and the loader of a training step over it."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from experiments.benchmarks import problem
-from experiments.benchmarks.measure import Variant, measure, rounded, say
+from experiments.benchmarks.measure import say
 from experiments.benchmarks.settings import Settings
-from experiments.benchmarks.train_step import TrainStep, step_batch
 from flow3r.data.mixing import BatchConfig, BatchPlan
 from flow3r.data.pool import Pool
 from flow3r.data.store import ClipStore, ClipStoreWriter, StoreLayout
@@ -20,21 +16,7 @@ from flow3r.training.batches import BatchLoader
 from flow3r.training.config import AugmentationConfig
 
 STORED = 64
-"""Clips in each store; they are written once and then lie in the page cache."""
-
-
-def records(settings: Settings) -> Iterator[dict[str, Any]]:
-    """A ratio below 1 means that one process can load faster than it trains."""
-    with tempfile.TemporaryDirectory() as folder:
-        loader = stored_loader(settings, write_store(settings, Path(folder) / "clips"))
-        step = TrainStep(problem.build(settings), step_batch(settings), settings.precision)
-        place = iter(range(10**9))
-        variants = [
-            Variant("training step", lambda: step() and None),
-            Variant("loading its batch", lambda: loader.step(next(place)) and None),
-        ]
-        for record in measure("data", variants, settings, {"stored_clips": STORED}):
-            yield {**record, "clips_per_second": rounded(settings.batch / record["seconds"])}
+"""Clips in the store; they are written once and then lie in the page cache."""
 
 
 def stored_loader(settings: Settings, store: ClipStore) -> BatchLoader:
