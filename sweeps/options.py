@@ -4,75 +4,129 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from flow3r.errors import ConfigError
+from sweeps import words as read
 
 CONFIGS = Path(__file__).resolve().parent.parent / "experiments" / "configs"
-LAUNCHERS = ("local", "inline")
-_OWN = (
-    "sweep",
-    "profile",
-    "output_dir",
-    "dry_run",
-    "seeds",
-    "slots",
-    "launcher",
-    "retries",
-    "tracking",
-    "tracking_uri",
-)
+LAUNCHERS = ("local", "inline", "slurm")
+RETRIES_OF = ("all", "failed", "none")
+CONSOLES = ("auto", "live", "plain", "quiet", "json")
+SLURM = "slurm."
+"""How the words begin that only Slurm reads."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. `overrides` are left to the run config."""
+    """What the user asked for; `until`, `timeout` and `stall` are seconds.
+
+    only: arm names, patterns of them, or run ids; only these runs are executed.
+    retry: which unfinished runs are looked at: "all", "failed" (those that failed before) or
+        "none" (all but those).
+    until: the sweep stops after so long, with checkpoints.
+    timeout: an attempt of a job may take so long.
+    stall: a job that gives no sign of life for so long counts as hung.
+    per_gpu: runs that share one GPU; None: as many as fit by their measured memory.
+    slurm: the words `slurm.NAME=value`, unread.
+    overrides: left to the run config.
+    """
 
     sweep: str
     profile: str = "laptop"
     output_dir: Path = Path("outputs")
     dry_run: bool = False
     seeds: tuple[int, ...] | None = None
+    only: tuple[str, ...] = ()
+    retry: str = "all"
+    tuned: bool = False
     slots: int | None = None
+    per_gpu: int | None = 1
     launcher: str = "local"
+    until: float | None = None
+    timeout: float | None = None
+    stall: float = 1800.0
     retries: int = 1
+    console: str = "auto"
     tracking: bool = True
     tracking_uri: str | None = None
+    slurm: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
 
 
-def parse(words: Sequence[str]) -> Options:
-    """Read the words of the command line; ConfigError names the word and the choices."""
+_NOT_WORDS = ("slurm", "overrides")  # they gather words instead of being one
+_OWN = tuple(entry.name for entry in fields(Options) if entry.name not in _NOT_WORDS)
+
+
+def parse(words: Sequence[str], now: datetime | None = None) -> Options:
+    """Read the words of the command line; ConfigError names the word and the choices.
+
+    now: local time, from which `until=21:30` counts.
+    """
+    own, slurm, overrides = _sorted_out(words)
+    if "sweep" not in own:
+        raise ConfigError(f"sweep=NAME is missing; choose one of {available('sweep')}")
+    now = now or datetime.now()
+    readers: dict[str, Callable[[str, str], object]] = {
+        "sweep": lambda name, value: read.choice(name, value, available("sweep")),
+        "profile": lambda name, value: read.choice(name, value, available("profile")),
+        "output_dir": lambda _, value: Path(value),
+        "dry_run": read.boolean,
+        "seeds": read.seeds,
+        "only": read.patterns,
+        "retry": lambda name, value: read.choice(name, value, RETRIES_OF),
+        "tuned": read.boolean,
+        "slots": lambda name, value: read.count(name, value, 1),
+        "per_gpu": lambda name, value: None if value == "auto" else read.count(name, value, 1),
+        "launcher": lambda name, value: read.choice(name, value, LAUNCHERS),
+        "until": lambda name, value: read.deadline(name, value, now),
+        "timeout": read.duration,
+        "stall": read.duration,
+        "retries": lambda name, value: read.count(name, value, 0),
+        "console": lambda name, value: read.choice(name, value, CONSOLES),
+        "tracking": read.boolean,
+        "tracking_uri": lambda _, value: value,
+    }
+    values: dict[str, Any] = {name: readers[name](name, value) for name, value in own.items()}
+    options = Options(**values, slurm=slurm, overrides=tuple(overrides))
+    _check_slurm(options)
+    return replace(options, output_dir=options.output_dir.absolute())
+
+
+def _sorted_out(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Our own words, Slurm's and the overrides."""
     own: dict[str, str] = {}
+    slurm: dict[str, str] = {}
     overrides = []
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r} is not understood; write name=value, or --help for help")
-        if name not in _OWN:
-            overrides.append(word)
-        elif name in own:
-            raise ConfigError(f"{name} is given twice")
+        if name in _OWN:
+            _put(own, name, value, word_name=name)
+        elif name.startswith(SLURM):
+            _put(slurm, name.removeprefix(SLURM), value, word_name=name)
         else:
-            own[name] = value
-    if "sweep" not in own:
-        raise ConfigError(f"sweep=NAME is missing; choose one of {available('sweep')}")
-    options = Options(
-        sweep=_choice("sweep", own["sweep"], available("sweep")),
-        profile=_choice("profile", own.get("profile", "laptop"), available("profile")),
-        output_dir=Path(own.get("output_dir", "outputs")).absolute(),
-        dry_run=_boolean("dry_run", own.get("dry_run", "false")),
-        seeds=_seeds(own["seeds"]) if "seeds" in own else None,
-        slots=_count("slots", own["slots"], 1) if "slots" in own else None,
-        launcher=_choice("launcher", own.get("launcher", "local"), list(LAUNCHERS)),
-        retries=_count("retries", own.get("retries", "1"), 0),
-        tracking=_boolean("tracking", own.get("tracking", "true")),
-        tracking_uri=own.get("tracking_uri"),
-        overrides=tuple(overrides),
-    )
-    return options
+            overrides.append(word)
+    return own, slurm, overrides
+
+
+def _put(found: dict[str, str], key: str, value: str, word_name: str) -> None:
+    if key in found:
+        raise ConfigError(f"{word_name} is given twice")
+    found[key] = value
+
+
+def _check_slurm(options: Options) -> None:
+    if options.slurm and options.launcher != "slurm":
+        word = SLURM + next(iter(options.slurm))
+        raise ConfigError(
+            f"{word} is read with launcher=slurm alone, not with launcher={options.launcher}"
+        )
 
 
 def available(group: str) -> list[str]:
@@ -91,31 +145,3 @@ def require_writable(folder: Path) -> None:
         raise ConfigError(
             f"output_dir={folder} cannot be written ({reason}); choose another output_dir"
         ) from None
-
-
-def _choice(name: str, value: str, choices: list[str]) -> str:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r} is not known; choose one of {choices}")
-    return value
-
-
-def _boolean(name: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise ConfigError(f"{name}={value!r} is not valid; choose true or false")
-    return value.lower() == "true"
-
-
-def _count(name: str, value: str, least: int) -> int:
-    if not value.isdecimal() or int(value) < least:
-        raise ConfigError(f"{name}={value!r} is not valid; give a whole number >= {least}")
-    return int(value)
-
-
-def _seeds(value: str) -> tuple[int, ...]:
-    words = [word.strip() for word in value.strip("[] ").split(",")]
-    if not all(word.isdecimal() for word in words):
-        raise ConfigError(f"seeds={value!r} is not valid; give whole numbers, as in seeds=[0,1,2]")
-    seeds = tuple(int(word) for word in words)
-    if len(set(seeds)) != len(seeds):
-        raise ConfigError(f"seeds={value!r} names a seed twice")
-    return seeds

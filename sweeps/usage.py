@@ -17,11 +17,23 @@ Options
   output_dir=outputs      where runs, stages, reports and mlflow.db go
   dry_run=true            print the plan (runs, states, cost) and do nothing
   seeds=[0,1]             these seeds instead of the sweep's own
+  only=ARM,...            execute these runs alone: arms, patterns such as 3d-*, or run ids
+  retry=all               which unfinished runs to look at: all, failed (those that failed before)
+                          or none (all but those)
+  tuned=true              the settings that sweep=tuning chose for each formulation
   slots=N                 runs at the same time (default: one per GPU, else one per core)
-  launcher=local          local: slots on this machine; inline: one after another, output shown
-  retries=1               new attempts for a run that was killed by a signal
+  per_gpu=1               runs that share one GPU; auto: as many as fit by their measured memory
+  launcher=local          local: slots on this machine; inline: one after another, output shown;
+                          slurm: jobs of a cluster, with slurm.NAME=value for what they ask for
+  until=2h30m             stop after so long, with checkpoints; until=21:30 at that moment
+  timeout=2h              end a job whose attempt takes longer (default: none)
+  stall=30m               end a job that gave no sign of life for so long
+  retries=1               new attempts for a run that was ended from outside or hung
+  console=auto            live (a table), plain (lines), quiet (problems and the end) or json;
+                          auto: live in a terminal, else plain
   tracking=true           project the runs to MLflow while they train
   tracking_uri=URI        default: sqlite:///<output_dir>/mlflow.db
+                          A duration is seconds (90), or 90s, 45m, 2h30m, 1d12h.
 Overrides
   name=value              any setting of the run config that the arms do not set,
                           e.g. training.clip=0.5 or runtime.device=cpu

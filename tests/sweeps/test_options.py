@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from flow3r.errors import ConfigError
 from sweeps.jobs import REPOSITORY
-from sweeps.options import parse, require_writable
+from sweeps.options import Options, parse, require_writable
 from sweeps.usage import usage
 
 RUN = str(REPOSITORY / "sweeps" / "run.py")
@@ -32,6 +34,51 @@ def test_defaults_and_overrides():
 
 
 @pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("90", 90), ("90s", 90), ("45m", 2700), ("2h30m", 9000), ("1d12h", 129600), ("1h5", 3605)],
+)
+def test_durations(value, seconds):
+    words = [f"{name}={value}" for name in ("until", "timeout", "stall")]
+    options = parse(["sweep=formulations", *words])
+    assert (options.until, options.timeout, options.stall) == (seconds, seconds, seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("21:30", 5400 - 10), ("20:01", 60 - 10), ("20:00", 86400 - 10), ("7:15", 40500 - 10)],
+)
+def test_a_time_of_day_is_its_next_moment(value, seconds):
+    now = datetime(2026, 11, 23, 20, 0, 10)
+    assert parse(["sweep=formulations", f"until={value}"], now).until == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "patterns"),
+    [
+        ("3d-sup", ("3d-sup",)),
+        ("3d-*, factored-unsup", ("3d-*", "factored-unsup")),
+        ("[3d-*,a1b2c3]", ("3d-*", "a1b2c3")),
+        ("[3f]*-sup", ("[3f]*-sup",)),
+    ],
+)
+def test_only_is_a_list_of_patterns(value, patterns):
+    assert parse(["sweep=formulations", f"only={value}"]).only == patterns
+
+
+def test_runs_on_a_gpu_are_one_a_number_or_as_many_as_fit():
+    assert parse(["sweep=formulations"]).per_gpu == 1
+    assert parse(["sweep=formulations", "per_gpu=3"]).per_gpu == 3
+    assert parse(["sweep=formulations", "per_gpu=auto"]).per_gpu is None
+
+
+def test_words_of_slurm_are_kept_as_they_are():
+    words = ["sweep=formulations", "launcher=slurm", "slurm.timeout=2-0", "timeout=5"]
+    options = parse(words)
+    assert options.slurm == {"timeout": "2-0"}
+    assert (options.timeout, options.overrides) == (5, ())
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ([], "sweep=NAME is missing.*formulations"),
@@ -44,7 +91,24 @@ def test_defaults_and_overrides():
         (["sweep=formulations", "seeds=[0,x]"], "seeds.*whole numbers"),
         (["sweep=formulations", "seeds=[1,1]"], "twice"),
         (["sweep=formulations", "--fast"], "--fast.*name=value"),
+        (["sweep=formulations", "seeds=[\u00b2]"], "seeds.*whole numbers"),
         (["sweep=formulations", "sweep=scaling"], "sweep is given twice"),
+        (["sweep=formulations", "only=3d-sup,"], "only='3d-sup,'.*run ids"),
+        (["sweep=formulations", "retry=some"], "some.*all.*failed.*none"),
+        (["sweep=formulations", "tuned=1"], "tuned='1'.*true or false"),
+        (["sweep=formulations", "per_gpu=0"], "per_gpu='0'.*>= 1"),
+        (["sweep=formulations", "until="], "until=''.*2h30m"),
+        (["sweep=formulations", "until=24:00"], "until='24:00'.*21:30"),
+        (["sweep=formulations", "until=9:5"], "until='9:5'.*21:30"),
+        (["sweep=formulations", "timeout=30m2h"], "timeout='30m2h'.*2h30m"),
+        (["sweep=formulations", "timeout=1.5h"], "timeout='1.5h'.*2h30m"),
+        (["sweep=formulations", "stall=0"], "stall='0'.*90s"),
+        (["sweep=formulations", "console=loud"], "loud.*quiet.*json"),
+        (["sweep=formulations", "slurm.partition=a"], "slurm.partition.*not with launcher=local"),
+        (
+            ["sweep=formulations", "launcher=slurm", "slurm.array=2", "slurm.array=2"],
+            "slurm.array is given twice",
+        ),
     ],
 )
 def test_wrong_words_are_named_with_the_choices(words, message):
@@ -60,8 +124,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_the_help_names_every_option_sweep_and_profile():
     text = usage()
-    for name in ("sweep=", "profile=", "output_dir=", "dry_run=", "seeds=", "slots=", "retries="):
-        assert name in text
+    for option in fields(Options):
+        assert (f"{option.name}=" in text) or option.name in ("slurm", "overrides")
+    assert "slurm.NAME=" in text
     for name in ("formulations", "scaling", "laptop", "smoke"):
         assert name in text
 
