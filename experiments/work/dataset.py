@@ -9,7 +9,7 @@ from experiments.rundir import RunDirectory
 from experiments.spec import DatasetConfig
 from flow3r.config import from_mapping
 from flow3r.data.pairs import ordered_pairs
-from flow3r.data.store import LABEL_FIELDS, ClipStoreWriter, StoreLayout
+from flow3r.data.store import LABEL_FIELDS, ClipStoreWriter, StoreLayout, is_finished
 from flow3r.data.world.generate import generate_clips
 from flow3r.teachers.registry import make_teacher
 
@@ -18,13 +18,16 @@ CHUNK = 32
 
 def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:
     """Render the data set; False when stopped (a stopped data set starts again)."""
+    clips = directory.path / "clips"
+    if is_finished(clips):  # by an attempt that was killed before it could say so
+        return True
     config = from_mapping(DatasetConfig, content["spec"])
     world = config.world
     pairs = ordered_pairs(world.frames)
     layout = StoreLayout(
         world.frames, world.height, world.width, tuple(map(tuple, pairs.tolist())), labelled=True
     )
-    writer = ClipStoreWriter(directory.path / "clips", config.count, layout)
+    writer = ClipStoreWriter(clips, config.count, layout)
     device = choose_device(content["runtime"]["device"])
     teacher = make_teacher(config.teacher.name, config.teacher.settings, str(device))
     directory.update(stage="render", total_steps=config.count)

@@ -11,13 +11,16 @@ from flow3r.data.datasets.registry import open_dataset
 from flow3r.data.pairs import ordered_pairs
 from flow3r.data.recorded.clips import ClipReport, recorded_clips
 from flow3r.data.recorded.config import RecordedConfig
-from flow3r.data.store import ClipStoreWriter, StoreLayout
+from flow3r.data.store import ClipStoreWriter, StoreLayout, is_finished
 from flow3r.errors import DataError
 from flow3r.files import write_json
 
 
 def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:
     """Read, frame and label the clips; False when stopped (the stage then starts again)."""
+    clips = directory.path / "clips"
+    if is_finished(clips):  # by an attempt that was killed before it could say so
+        return True
     config = from_mapping(RecordedConfig, content["spec"])
     dataset = open_dataset(config.dataset, config.folder, config.settings)
     fingerprint = dataset.fingerprint()
@@ -30,7 +33,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
     layout = StoreLayout(
         config.frames, *config.size, tuple(map(tuple, pairs.tolist())), labelled=True
     )
-    writer = ClipStoreWriter(directory.path / "clips", config.count, layout)
+    writer = ClipStoreWriter(clips, config.count, layout)
     directory.update(stage="read", total_steps=config.count)
     report = ClipReport()
     device = str(choose_device(content["runtime"]["device"]))

@@ -8,6 +8,7 @@ Images are uint8. Flow is stored as the displacement in float16 (exact to 1/64 p
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from flow3r.data.clip import EvaluationClips, LabelledClips, PairFlow, UnlabelledClips
 from flow3r.errors import DataError
-from flow3r.files import read_json, write_json
+from flow3r.files import naming, read_json, write_json
 
 MANIFEST = "manifest.json"
 COMMON_FIELDS = ("images", "displacement", "covisibility")
@@ -53,16 +54,21 @@ class StoreLayout:
         return arrays
 
 
+def is_finished(path: Path) -> bool:
+    """Whether a clip store at `path` was written to its end."""
+    return (path / MANIFEST).exists()
+
+
 class ClipStoreWriter:
     """Fills a new store clip by clip; the store exists only after `finish`."""
 
     def __init__(self, path: Path, count: int, layout: StoreLayout):
-        if (path / MANIFEST).exists():
+        if is_finished(path):
             raise DataError(f"{path} already holds a finished clip store; it is never overwritten")
         path.mkdir(parents=True, exist_ok=True)
         self.path, self.count, self.layout = path, count, layout
         self._arrays = {
-            name: np.lib.format.open_memmap(path / f"{name}.npy", "w+", dtype=dtype, shape=shape)
+            name: _new_array(path / f"{name}.npy", shape, dtype)
             for name, (shape, dtype) in layout.arrays(count).items()
         }
         self._grid = _pixel_grid(layout.height, layout.width)
@@ -139,7 +145,7 @@ class ClipStore:
     @classmethod
     def open(cls, path: Path) -> ClipStore:
         """Open a store; DataError if it is missing, unfinished or damaged."""
-        if not (path / MANIFEST).exists():
+        if not is_finished(path):
             raise DataError(f"no finished clip store at {path} ({MANIFEST} is missing)")
         store = cls(path, read_json(path / MANIFEST))
         for name, (shape, dtype) in store.layout.arrays(len(store)).items():
@@ -222,6 +228,17 @@ class ClipStore:
 def _pixel_grid(height: int, width: int) -> Tensor:  # [H, W, 2]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([x, y], -1).float()
+
+
+def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    """An array in a new file. Raises OSError where the disk has no room for all of it."""
+    with naming(path):
+        array = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=shape)
+        # Filling a sparse file through its map, a process learns of a full disk by SIGBUS.
+        if hasattr(os, "posix_fallocate"):
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:

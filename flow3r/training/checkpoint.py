@@ -6,6 +6,7 @@ Loading never executes pickled code (`weights_only`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def capture(step: int, model: nn.Module, optimiser: torch.optim.Optimizer | None
 
 def save(state: TrainingState, path: Path) -> None:
     """Write the state; the previous file stays intact until the new one is complete."""
-    write_atomically(path, lambda temporary: torch.save(vars(state), temporary))
+    write_atomically(path, partial(_write, vars(state)))
 
 
 def load(path: Path) -> TrainingState:
@@ -67,4 +68,16 @@ def restore_rng(state: TrainingState) -> None:
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's state dict alone; `flow3r.weights.files.read_weights` reads it."""
     state = {k: v.detach().cpu() for k, v in module.state_dict().items()}
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
+    write_atomically(path, partial(_write, state))
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    """Raises OSError with the system's reason, such as a full disk."""
+    with open(path, "wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch notices its own confusion ("unexpected pos 768 vs 662") after the failed write.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise

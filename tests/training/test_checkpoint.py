@@ -1,6 +1,7 @@
 """Checkpoints: round trip, damage, no pickled code."""
 
 import pickle
+import resource
 
 import pytest
 import torch
@@ -49,17 +50,20 @@ def test_damage_is_named(tmp_path):
         checkpoint.load(tmp_path / "absent.pt")
 
 
-def test_a_failed_write_leaves_the_previous_file(tmp_path, monkeypatch):
+@pytest.fixture
+def largest_file():
+    """A function: no file of this process may become larger than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_failed_write_leaves_the_previous_file_and_names_file_and_cause(tmp_path, largest_file):
     path = tmp_path / "last.pt"
-    checkpoint.save_weights(nn.Linear(2, 2), path)
+    checkpoint.save(checkpoint.capture(7, nn.Linear(2, 2), None), path)
     before = path.read_bytes()
-
-    def half(content, target):
-        target.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="disk full"):
-        checkpoint.save_weights(nn.Linear(2, 2), path)
+    largest_file(100_000)
+    with pytest.raises(OSError, match=r"File too large: '.*/last\.pt'$"):
+        checkpoint.save(checkpoint.capture(8, nn.Linear(500, 500), None), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
