@@ -33,8 +33,7 @@ class PlainConsole:
 
     def started(self, job: Job, slot: Slot) -> None:
         self._began[job.id] = time.monotonic()
-        where = f"slot {slot.index}" if slot.gpu is None else f"GPU {slot.gpu}"
-        self.say(f"start  {job.label} ({job.id}) on {where}")
+        self.say(f"start  {job.label} ({job.id}) on {slot.where()}")
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         began = self._began.pop(job.id, None)

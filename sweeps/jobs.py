@@ -33,7 +33,7 @@ class Job:
 def plan_jobs(plan: Plan, output_dir: Path) -> list[Job]:
     """All stages and runs of a plan, prerequisites before what needs them."""
     stages = [
-        _job(
+        make_job(
             stage.name,
             stage.kind,
             f"stage {stage.name}",
@@ -44,7 +44,7 @@ def plan_jobs(plan: Plan, output_dir: Path) -> list[Job]:
         for stage in plan.stages
     ]
     runs = [
-        _job(
+        make_job(
             run.run_id,
             "run",
             run_label(run.arms, run.seed),
@@ -78,7 +78,7 @@ def needed_jobs(jobs: Sequence[Job], finished: set[str]) -> list[Job]:
     return [job for job in jobs if job.id in keep]
 
 
-def _job(
+def make_job(
     name: str,
     kind: str,
     label: str,
@@ -86,6 +86,7 @@ def _job(
     depends_on: tuple[str, ...],
     spec: dict[str, Any],
 ) -> Job:
+    """A job with the command for its kind; `label` is for people."""
     command = (sys.executable, str(_script(kind)), f"spec={directory / 'spec.json'}")
     return Job(name, kind, label, directory, command, depends_on, spec)
 

@@ -29,6 +29,10 @@ class Slot:
     gpu: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
 
+    def where(self) -> str:
+        """What people read for it."""
+        return f"slot {self.index}" if self.gpu is None else f"GPU {self.gpu}"
+
     def environment(self) -> dict[str, str]:
         """The child's whole environment."""
         limits = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
