@@ -8,8 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from experiments.exit_codes import DONE, FAILED, INTERRUPTED
+from experiments.exit_codes import DONE, FAILED, INTERRUPTED, PAUSED
+from experiments.failure import failure_of
 from experiments.processes import SINGLE, Team
+from experiments.recording import pause_reached
 from experiments.rundir import RunDirectory, read_status
 from experiments.stages import Stage, required_stages
 
@@ -49,11 +51,21 @@ def execute(directory: RunDirectory, stop: Callable[[], bool], team: Team = SING
     except Exception as error:
         reason = team.blame(error)
         directory.update(seconds=before + time.monotonic() - started)
-        directory.end("failed", reason)
+        directory.end("failed", reason, failure_of(reason))
         return FAILED
     directory.update(seconds=before + time.monotonic() - started)
-    directory.end("done" if complete else "interrupted", None if complete else "stopped by signal")
-    return DONE if complete else INTERRUPTED
+    if complete:
+        directory.end("done")
+        return DONE
+    directory.end("interrupted", _why_stopped(directory, content))
+    return INTERRUPTED
+
+
+def _why_stopped(directory: RunDirectory, content: dict) -> str:
+    step = directory.status["step"]
+    if content["kind"] == "run" and pause_reached(content["runtime"], step):
+        return f"{PAUSED} at step {step}"
+    return "stopped by signal"
 
 
 def _train_along(directory: RunDirectory, stop: Callable[[], bool], team: Team) -> int:

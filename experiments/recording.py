@@ -19,6 +19,12 @@ def last_checkpoint(directory: RunDirectory) -> TrainingState | None:
     return load(path) if path.exists() else None
 
 
+def pause_reached(runtime: dict, step: int) -> bool:
+    """Whether a run that has done `step` steps is to stop here (`runtime.pause_at`)."""
+    pause_at = runtime.get("pause_at")
+    return pause_at is not None and step >= pause_at
+
+
 def silent_hooks(
     runtime: dict, stop: Callable[[], bool], validate: Callable[[], object], validation_every: int
 ) -> Hooks:
@@ -48,11 +54,14 @@ class Recorder:
         stop: Callable[[], bool],
         validate: Callable[[], dict[str, float]],
         validation_every: int,
+        pausing: bool = False,
     ):
+        """`pausing`: the runtime's `pause_at` holds for this training."""
         self.directory, self.runtime, self.stop = directory, runtime, stop
         self.validate, self.validation_every = validate, validation_every
         self._beat = self._saved = self._mark = time.monotonic()
         self._train_seconds = 0.0
+        self._pausing, self._step = pausing, 0
 
     def resume(self, total_steps: int) -> TrainingState | None:
         """The state to continue from, if an earlier attempt left any."""
@@ -71,7 +80,7 @@ class Recorder:
             validate=self._validate,
             save=self._save,
             save_due=self._save_due,
-            should_stop=self.stop,
+            should_stop=self._should_stop,
             log_every=self.runtime["log_every"],
             validate_every=self.validation_every,
         )
@@ -89,6 +98,7 @@ class Recorder:
         print(f"step {step} {stage} loss {metrics['train/loss']:.4f}", flush=True)
 
     def _after_step(self, step: int, stage: str) -> None:
+        self._step = step
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.directory.update(step=step, stage=stage, train_seconds=self._clock())
@@ -97,6 +107,9 @@ class Recorder:
         self._pause_clock()
         self.record(step, stage, self.validate())
         self._mark = time.monotonic()
+
+    def _should_stop(self) -> bool:
+        return self.stop() or (self._pausing and pause_reached(self.runtime, self._step))
 
     def _save_due(self) -> bool:
         return time.monotonic() - self._saved > self.runtime["checkpoint_seconds"]

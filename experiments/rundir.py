@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from experiments import failure
 from flow3r.errors import DataError
 from flow3r.files import read_json, write_json, write_text
 
@@ -37,6 +38,14 @@ def is_stale(status: dict[str, Any]) -> bool:
         return True
     age = datetime.now(UTC) - datetime.fromisoformat(status["updated"])
     return age.total_seconds() > STALE_SECONDS
+
+
+def end_of_attempt(status: dict[str, Any]) -> dict[str, Any]:
+    """The entry of the history for the attempt that a status tells of, which is over."""
+    end = {name: status.get(name) for name in ("state", "failure", "reason")}
+    if end["state"] == "running":  # nobody was left to write down how it ended
+        end = {"state": "interrupted", "failure": failure.KILLED, "reason": "ended without a word"}
+    return {"attempt": status["attempts"], **end, "time": status["updated"]}
 
 
 def _alive(pid: int) -> bool:
@@ -107,9 +116,12 @@ class RunDirectory:
         """Mark the directory as running, one attempt more."""
         before = read_status(self.path)
         started = before["started"] if before else now()
+        history = [*before.get("history", ()), end_of_attempt(before)] if before else []
         self.status = {
             "state": "running",
             "reason": None,
+            "failure": None,
+            "history": history,
             "attempts": (before["attempts"] if before else 0) + 1,
             "started": started,
             "updated": now(),
@@ -129,9 +141,10 @@ class RunDirectory:
         self.status.update(values, updated=now())
         self._write_status()
 
-    def end(self, state: str, reason: str | None = None) -> None:
-        """Record how the attempt ended."""
-        self.update(state=state, reason=reason, finished=now() if state == "done" else None)
+    def end(self, state: str, reason: str | None = None, failure: str | None = None) -> None:
+        """Record how the attempt ended; `failure` is a name of `experiments.failure`."""
+        finished = now() if state == "done" else None
+        self.update(state=state, reason=reason, failure=failure, finished=finished)
 
     def _write_status(self) -> None:
         write_json(self.path / "status.json", self.status)

@@ -18,7 +18,7 @@ from experiments.assembly import (
 from experiments.mixture import pool_sizes
 from experiments.processes import SINGLE, Team
 from experiments.provenance import environment, git_state, weights_digest
-from experiments.recording import Recorder, last_checkpoint, silent_hooks
+from experiments.recording import Recorder, last_checkpoint, pause_reached, silent_hooks
 from experiments.rundir import RunDirectory
 from experiments.scoring import Validation, evaluate_run
 from experiments.spec import RunSpec, parse_spec
@@ -76,8 +76,10 @@ def _train(
         hooks = silent_hooks(runtime, stop, validation.metrics, every)
     else:
         _write_provenance(directory, model, pools, device, group, flops)
-        recorder = Recorder(directory, runtime, stop, validation.metrics, every)
+        recorder = Recorder(directory, runtime, stop, validation.metrics, every, pausing=True)
         state, hooks = recorder.resume(parsed.training.total_steps), recorder.hooks()
+    if state is not None and pause_reached(runtime, state.step):
+        return None
     objective = RunObjective(model, parsed.loss, parsed.training.precision, group.total)
     loader = _loader(parsed, pools, device, group.share)
     workers = runtime.get("workers", 0)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from experiments.exit_codes import PAUSED
 from experiments.rundir import read_status
 from sweeps import states
 from sweeps.executors.child import Child, last_line
@@ -78,8 +79,10 @@ class LocalExecutor:
         policy: Policy = Policy(),
         start: Callable[..., Child] = Child,
         seconds: Mapping[str, float] | None = None,
+        known: Mapping[str, dict | None] | None = None,
     ) -> None:
-        """`seconds`: expected duration per job id, for the order of starting."""
+        """`seconds`: expected duration per job id, for the order of starting. `known`: the status
+        of each job when the sweep was asked for, where that was not just now."""
         self.ledger = Ledger(jobs, seconds)
         self._stops = self._stops_passed_on = 0
         self._free = list(slots)
@@ -93,11 +96,11 @@ class LocalExecutor:
         self._looked: dict[str, float] = {}
         # Failures of an earlier invocation are tried again; those that appear while this one runs
         # were made by another scheduler and count as they are.
-        self._known = {job.id: read_status(job.directory) for job in jobs}
+        self._known = known or {job.id: read_status(job.directory) for job in jobs}
 
     def run(self) -> Ledger:
         """Run until every job has ended, or until a signal stops it."""
-        with self._signals():
+        with stop_on_signals(self.stop):
             while not self.ledger.finished():
                 self._pass_on_stop()
                 self._reap()
@@ -216,6 +219,8 @@ class LocalExecutor:
             )
             self._write(job, states.INTERRUPTED, reason)
             self._settle(job, Outcome(INTERRUPTED, reason))
+        elif code == REQUEUE_EXIT_CODE and str(status.get("reason")).startswith(PAUSED):
+            self._settle(job, Outcome(INTERRUPTED, status["reason"]))
         elif code == REQUEUE_EXIT_CODE and self._requeued[job.id] < self._policy.requeues:
             self._requeued[job.id] += 1
             self._requeue(job, "stopped after a checkpoint")
@@ -233,12 +238,7 @@ class LocalExecutor:
         self._observer.requeued(job, reason)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        fallen = self.ledger.settle(job.id, outcome)
-        self._observer.ended(job, outcome)
-        for name in fallen:
-            dependent, because = self.ledger.jobs[name], self.ledger.outcomes[name]
-            states.record_outcome(dependent.directory, states.FAILED, because.reason or "")
-            self._observer.ended(dependent, because)
+        settle(self.ledger, self._observer, job, outcome)
 
     def _write(self, job: Job, state: str, reason: str) -> None:
         """Record an outcome unless the child has written the same state itself."""
@@ -264,16 +264,27 @@ class LocalExecutor:
             return f"asked to be requeued more than {self._policy.requeues} times"
         return f"exit code {code}: {last_line(active.job.directory / 'log.txt')}"
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and a closed terminal stop the sweep gently; a second one at once."""
-        names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        previous = {s: signal.getsignal(s) for s in names}
+
+def settle(ledger: Ledger, observer: Observer, job: Job, outcome: Outcome) -> None:
+    """A job has ended: record the failure of what needed it, and tell the observer."""
+    fallen = ledger.settle(job.id, outcome)
+    observer.ended(job, outcome)
+    for name in fallen:
+        dependent, because = ledger.jobs[name], ledger.outcomes[name]
+        states.record_outcome(dependent.directory, states.FAILED, because.reason or "")
+        observer.ended(dependent, because)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at SIGINT, SIGTERM and when the terminal is closed, as often as they come."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {s: signal.getsignal(s) for s in names}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: let it
+            signal.signal(number, lambda *_: stop())
+    try:
+        yield
+    finally:
         for number, handler in previous.items():
-            if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: let it
-                signal.signal(number, lambda *_: self.stop())
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            signal.signal(number, handler)

@@ -22,6 +22,7 @@ def identity(*overrides: str) -> str:
         "cost.run=5",
         "runtime.store=/elsewhere",
         "runtime.label_workers=4",
+        "runtime.pause_at=3",
         "formulation=flow-factored",
     ],
 )

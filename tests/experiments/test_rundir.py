@@ -28,6 +28,30 @@ def test_attempts_and_times_add_up(directory):
     assert status["seconds"] == 7.0
 
 
+def test_every_end_of_an_attempt_goes_into_the_history(directory):
+    directory.begin()
+    directory.end("failed", "MemoryError: ", "out-of-memory")
+    directory.begin()  # and is killed with nobody there to write it down
+    directory.begin()
+    directory.end("done")
+    status = read_status(directory.path)
+    assert status["failure"] is None
+    assert [{k: end[k] for k in end if k != "time"} for end in status["history"]] == [
+        {
+            "attempt": 1,
+            "state": "failed",
+            "failure": "out-of-memory",
+            "reason": "MemoryError: ",
+        },
+        {
+            "attempt": 2,
+            "state": "interrupted",
+            "failure": "killed",
+            "reason": "ended without a word",
+        },
+    ]
+
+
 def test_an_existing_spec_is_kept(directory):
     RunDirectory.create(directory.path, "run", "abc", {"seed": 1}, {})
     assert directory.spec()["spec"] == {"seed": 0}

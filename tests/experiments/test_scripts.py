@@ -138,6 +138,24 @@ def test_options_train(override, run_script, small_overrides, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_paused_and_continued_run_equals_an_undisturbed_one(
+    trained, run_script, small_overrides, tmp_path
+):
+    words = (*small_overrides, f"output_dir={tmp_path}")
+    for pause_at in (3, 7, 5):  # the last one lies behind it: nothing is trained
+        result = run_script("experiments/train.py", *words, f"runtime.pause_at={pause_at}")
+        assert result.returncode == INTERRUPTED, result.stderr
+        status = json.loads((only_run(tmp_path) / "status.json").read_text())
+        reached = max(pause_at, status["step"] if pause_at == 5 else 0)
+        assert (status["state"], status["step"]) == ("interrupted", reached)
+        assert status["reason"] == f"paused at step {reached}"
+    assert reached == 7
+    assert [end["reason"] for end in status["history"]] == ["paused at step 3", "paused at step 7"]
+    assert run_script("experiments/train.py", *words).returncode == 0
+    assert_same_run(only_run(trained), only_run(tmp_path))
+
+
+@pytest.mark.slow
 def test_killed_and_started_again_equals_undisturbed(trained, small_overrides, tmp_path):
     """SIGTERM ends with a checkpoint and code 75; SIGKILL loses at most the last steps."""
     command = [
@@ -154,7 +172,11 @@ def test_killed_and_started_again_equals_undisturbed(trained, small_overrides, t
         process.wait(timeout=60)
         assert process.returncode in (INTERRUPTED, -signal.SIGKILL, 0)
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
-    first, second = only_run(trained), only_run(tmp_path)
+    assert_same_run(only_run(trained), only_run(tmp_path))
+
+
+def assert_same_run(first, second):
+    """Evaluation, weights and curves, bit for bit."""
     assert first.name == second.name
     evaluations = [json.loads((p / "evaluation.json").read_text()) for p in (first, second)]
     assert evaluations[0] == evaluations[1]

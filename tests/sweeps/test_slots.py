@@ -16,7 +16,7 @@ import pytest
 
 from experiments.rundir import now, read_status
 from flow3r.files import write_json
-from sweeps.executors.ledger import DONE, FAILED, INTERRUPTED
+from sweeps.executors.ledger import DONE, FAILED, INTERRUPTED, Outcome
 from sweeps.locks import LOCK_NAME, is_locked, try_lock
 
 
@@ -74,6 +74,13 @@ end("done")
     assert states(ledger) == {"a": DONE}
     assert workshop.order() == ["a"] * 4
     assert ("requeued", "a") in workshop.recorder.events
+
+
+def test_a_paused_run_is_settled_and_not_started_again(workshop):
+    code = "end('interrupted', 'paused at step 4'); sys.exit(75)"
+    ledger = workshop.executor([workshop.job("a", code)]).run()
+    assert ledger.outcomes["a"] == Outcome(INTERRUPTED, "paused at step 4")
+    assert workshop.order() == ["a"]
 
 
 def test_endless_requeueing_ends(workshop):
@@ -147,12 +154,14 @@ def test_a_locked_directory_is_left_alone_until_the_lock_is_free(workshop):
     assert time.monotonic() - began > 0.5
 
 
-def test_two_schedulers_start_every_job_once(workshop):
+def test_two_schedulers_start_every_job_once(workshop, monkeypatch):
     jobs = [workshop.job(f"job{i}", "begin(); time.sleep(0.1); end('done')") for i in range(6)]
     first, second = workshop.executor(jobs), workshop.executor(jobs)
     results = []
     # Signal handlers belong to the main thread, so the loops are run without them.
-    first._signals = second._signals = contextlib.nullcontext
+    monkeypatch.setattr(
+        "sweeps.executors.slots.stop_on_signals", lambda stop: contextlib.nullcontext()
+    )
     threads = [
         threading.Thread(target=lambda e=e: results.append(e.run())) for e in (first, second)
     ]
