@@ -19,32 +19,53 @@ MEASURED, ESTIMATE, UNKNOWN = "measured", "estimate", "unknown"
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds for a whole job and where the number comes from; None where nothing is known."""
+    """Seconds for a whole job and where the number comes from; None where nothing is known.
+
+    training: of these, the seconds in which steps are counted; 0 where that is not known.
+    """
 
     seconds: float | None
     source: str
+    training: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Sample:
+    seconds: float
+    training: float
 
 
 class CostModel:
     """Seconds per job. Finished jobs count if they differ from the asked one in the seed only;
-    failing that, runs of the same formulation and the same size of training."""
+    failing that, runs of the same formulation and the same size of training; failing these, the
+    profile's estimate, corrected by how wrong it was for the jobs that this sweep has finished."""
 
     def __init__(self, estimates: dict[str, float]) -> None:
         """`estimates` of the profile: seconds per kind, or per clip as `<kind>_per_clip`."""
         self._estimates = estimates
-        self._exact: dict[str, list[float]] = {}
-        self._similar: dict[str, list[float]] = {}
+        self._exact: dict[str, list[_Sample]] = {}
+        self._similar: dict[str, list[_Sample]] = {}
+        self._taken: dict[str, float] = {}
+        self._estimated: dict[str, float] = {}
 
-    def add(self, kind: str, spec: dict[str, Any], seconds: float) -> None:
-        """Learn from a finished job."""
-        self._exact.setdefault(_exact_key(kind, spec), []).append(seconds)
-        self._similar.setdefault(_similar_key(kind, spec), []).append(seconds)
+    def add(self, kind: str, spec: dict[str, Any], seconds: float, training: float = 0.0) -> None:
+        """Learn from a finished job; `training`: the seconds of it that went into steps."""
+        sample = _Sample(seconds, min(training, seconds))
+        self._exact.setdefault(_exact_key(kind, spec), []).append(sample)
+        self._similar.setdefault(_similar_key(kind, spec), []).append(sample)
 
     def learn_job(self, job: Job, at_least: float = 0.0) -> None:
-        """Learn from a job of this sweep, if it is done; `at_least`: seconds it held a slot."""
+        """Learn from a job that this sweep has just ended, if it is done; `at_least`: seconds it
+        held a slot."""
         status = read_status(job.directory)
-        if status is not None and status["state"] == states.DONE and status.get("seconds"):
-            self.add(job.kind, job.spec, max(at_least, float(status["seconds"])))
+        if status is None or status["state"] != states.DONE or not status.get("seconds"):
+            return
+        seconds = max(at_least, float(status["seconds"]))
+        self.add(job.kind, job.spec, seconds, float(status.get("train_seconds") or 0.0))
+        estimate = self._estimate(job)
+        if estimate:
+            self._taken[job.kind] = self._taken.get(job.kind, 0.0) + seconds
+            self._estimated[job.kind] = self._estimated.get(job.kind, 0.0) + estimate
 
     def learn_from(self, output_dir: Path) -> None:
         """Learn from every finished run and stage directory below `output_dir`."""
@@ -52,20 +73,37 @@ class CostModel:
             status = read_status(path.parent)
             if status is not None and status["state"] == states.DONE and status.get("seconds"):
                 record = read_json(path)
-                self.add(record["kind"], record["spec"], float(status["seconds"]))
+                training = float(status.get("train_seconds") or 0.0)
+                self.add(record["kind"], record["spec"], float(status["seconds"]), training)
 
     def of(self, job: Job) -> Cost:
         """The cost of a whole job."""
         for table, key in ((self._exact, _exact_key), (self._similar, _similar_key)):
-            seconds = table.get(key(job.kind, job.spec))
-            if seconds:
-                return Cost(statistics.median(seconds), MEASURED)
+            samples = table.get(key(job.kind, job.spec))
+            if samples:
+                return Cost(
+                    statistics.median(sample.seconds for sample in samples),
+                    MEASURED,
+                    statistics.median(sample.training for sample in samples),
+                )
+        estimate = self._estimate(job)
+        if estimate is None:
+            return Cost(None, UNKNOWN)
+        return Cost(estimate * self._correction(job.kind), ESTIMATE)
+
+    def _estimate(self, job: Job) -> float | None:
+        """The profile's."""
         if job.kind in self._estimates:
-            return Cost(self._estimates[job.kind], ESTIMATE)
+            return self._estimates[job.kind]
         per_clip, clips = self._estimates.get(f"{job.kind}_per_clip"), job.spec.get("count")
-        if per_clip is not None and clips is not None:
-            return Cost(per_clip * clips, ESTIMATE)
-        return Cost(None, UNKNOWN)
+        return None if per_clip is None or clips is None else per_clip * clips
+
+    def _correction(self, kind: str) -> float:
+        """How much longer than estimated jobs took, those of the same kind if there are any."""
+        if kind in self._taken:
+            return self._taken[kind] / self._estimated[kind]
+        estimated = sum(self._estimated.values())
+        return sum(self._taken.values()) / estimated if estimated else 1.0
 
     def known(self, jobs: Sequence[Job]) -> dict[str, float]:
         """Seconds per job id, for the jobs whose cost is known."""
@@ -73,28 +111,11 @@ class CostModel:
         return {name: seconds for name, seconds in costs.items() if seconds is not None}
 
 
-def remaining_seconds(job: Job, costs: CostModel) -> float | None:
-    """What is left of a job that may be half done; None where its cost is unknown."""
-    status = read_status(job.directory)
-    if status is not None and status["state"] == states.DONE:
-        return 0.0
-    total = costs.of(job).seconds
-    done = progress_of(status)
-    if total is None and done and status and status.get("train_seconds"):
-        total = float(status["train_seconds"]) / done
-    return None if total is None else total * (1.0 - done)
-
-
 def progress_of(status: dict[str, Any] | None) -> float:
     """The fraction of the steps that are done, in [0, 1]."""
     if not status or not status.get("total_steps"):
         return 0.0
     return min(1.0, status.get("step", 0) / status["total_steps"])
-
-
-def makespan(seconds: list[float], slots: int) -> float:
-    """Wall time of independent jobs on slots: the work shared out, no less than the longest job."""
-    return max([sum(seconds) / max(1, slots), *seconds])
 
 
 def in_words(seconds: float | None) -> str:

@@ -62,6 +62,14 @@ def run_label(arms: Sequence[str], seed: int) -> str:
     return f"{'/'.join(arms)} seed {seed}"
 
 
+def arm_and_seed(job: Job) -> tuple[str, int | None]:
+    """What a run's label is made of; the kind of a stage, which has no seed."""
+    if not job.is_run:
+        return job.kind, None
+    seed = job.spec.get("seed")
+    return job.label.removesuffix(f" seed {seed}"), seed
+
+
 def needed_jobs(jobs: Sequence[Job], finished: set[str]) -> list[Job]:
     """The jobs to look at: unfinished runs and what they need, in the given order.
 

@@ -1,19 +1,14 @@
-"""Estimates of what runs cost, and the time left."""
+"""Estimates of what runs cost, and the places they take."""
 
 from __future__ import annotations
-
-import io
 
 import pytest
 
 from flow3r.errors import ConfigError
 from flow3r.files import write_json
-from sweeps.console import PlainConsole
-from sweeps.cost import ESTIMATE, MEASURED, UNKNOWN, CostModel, in_words, makespan
-from sweeps.executors.ledger import ACTIVE, DONE, Ledger, Outcome
-from sweeps.executors.resources import Slot, local_slots, visible_gpus
+from sweeps.cost import ESTIMATE, MEASURED, UNKNOWN, CostModel, in_words
+from sweeps.executors.resources import local_slots, visible_gpus
 from sweeps.jobs import Job
-from sweeps.progress import estimate_remaining, take_snapshot
 
 
 def job(folder, name, kind="run", needs=(), **spec):
@@ -53,17 +48,23 @@ def test_finished_directories_teach(tmp_path):
     assert costs.of(job(tmp_path, "b", seed=4)).seconds == 12.0
 
 
-def test_the_time_left_counts_slots_progress_and_chains(tmp_path):
-    costs = CostModel({"run": 100.0, "pretrain": 60.0})
-    runs = [job(tmp_path, name) for name in ("a", "b", "c", "d")]
-    assert estimate_remaining(runs, costs, slots=2) == 200.0
-    set_status(runs[0], "running", step=5, total=10)
-    assert estimate_remaining(runs, costs, slots=2) == 175.0
-    stage = job(tmp_path, "pre", kind="pretrain")
-    waiting = job(tmp_path, "e", needs=("pre",))
-    assert estimate_remaining([stage, waiting], costs, slots=2) == 160.0
-    assert estimate_remaining([stage, job(tmp_path, "v", kind="video")], costs, 2) is None
-    assert makespan([10.0, 10.0, 90.0], slots=2) == 90.0
+def test_the_profile_s_estimate_is_corrected_by_what_this_sweep_has_finished(tmp_path):
+    costs = CostModel({"run": 100.0, "pretrain": 60.0, "chance": 10.0})
+    costs.add("run", job(tmp_path, "z").spec, 5.0)  # of another sweep: tells nothing of estimates
+    stage = job(tmp_path, "pre", kind="pretrain", of="this")
+    set_status(stage, "done", seconds=20.0)
+    costs.learn_job(stage, at_least=30.0)
+    other = job(tmp_path, "a", formulation={"name": "plain"})
+    assert costs.of(other).seconds == 50.0
+    assert costs.of(job(tmp_path, "c", kind="chance")).source == ESTIMATE
+    run = job(tmp_path, "b", formulation={"name": "tracking"})
+    set_status(run, "done", seconds=80.0)
+    costs.learn_job(run)
+    assert costs.of(other).seconds == 80.0  # runs tell more of runs
+    assert costs.of(job(tmp_path, "c", kind="chance")).seconds == pytest.approx(10 * 110 / 160)
+    set_status(run, "failed", seconds=80.0)
+    costs.learn_job(run, at_least=1e6)
+    assert costs.of(other).seconds == 80.0
 
 
 def test_durations_in_words():
@@ -71,29 +72,6 @@ def test_durations_in_words():
     assert in_words(45.2) == "45 s"
     assert in_words(480) == "8 min"
     assert in_words(7500) == "2 h 05 min"
-
-
-def test_the_summary_line(tmp_path):
-    runs = [job(tmp_path, name) for name in ("a", "b", "c")]
-    ledger = Ledger(runs[1:])  # the first was finished before
-    ledger.settle("b", Outcome(DONE))
-    ledger.mark("c", ACTIVE)
-    set_status(runs[2], "running", step=2, total=8)
-    snapshot = take_snapshot(runs, ledger, CostModel({"run": 800.0}), slots=2)
-    assert snapshot.line(in_words) == "2/3 runs done, 1 running, 0 failed, ETA 10 min"
-    assert snapshot.running[0].share == 0.25
-
-
-def test_the_plain_console_says_what_starts_and_ends(tmp_path):
-    output = io.StringIO()
-    console = PlainConsole(lambda ledger: None, output)
-    one = job(tmp_path, "a")
-    console.started(one, Slot(1))
-    console.ended(one, Outcome("failed", "loss became nan"))
-    lines = [line.split("] ")[1] for line in output.getvalue().splitlines()]
-    assert lines[0] == "start  a (a) on slot 1"
-    assert lines[1].startswith("failed a (a) after 0 s: loss became nan")
-    assert lines[2].strip() == f"log: {one.directory / 'log.txt'}"
 
 
 @pytest.mark.parametrize(
