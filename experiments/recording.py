@@ -60,12 +60,13 @@ class Recorder:
         self.directory, self.runtime, self.stop = directory, runtime, stop
         self.validate, self.validation_every = validate, validation_every
         self._beat = self._saved = self._mark = time.monotonic()
-        self._train_seconds = 0.0
+        self._train_seconds = self._validate_seconds = 0.0
         self._pausing, self._step = pausing, 0
 
     def resume(self, total_steps: int) -> TrainingState | None:
         """The state to continue from, if an earlier attempt left any."""
         self._train_seconds = self.directory.status["train_seconds"]
+        self._validate_seconds = self.directory.status["validate_seconds"]
         state = last_checkpoint(self.directory)
         self.directory.truncate_metrics(state.step if state else -1)
         self.directory.update(total_steps=total_steps, step=state.step if state else 0)
@@ -101,12 +102,14 @@ class Recorder:
         self._step = step
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
-            self.directory.update(step=step, stage=stage, train_seconds=self._clock())
+            self.directory.update(step=step, stage=stage, **self._times())
 
     def _validate(self, step: int, stage: str) -> None:
         self._pause_clock()
+        began = time.monotonic()
         self.record(step, stage, self.validate())
         self._mark = time.monotonic()
+        self._validate_seconds += self._mark - began
 
     def _should_stop(self) -> bool:
         return self.stop() or (self._pausing and pause_reached(self.runtime, self._step))
@@ -117,7 +120,10 @@ class Recorder:
     def _save(self, state: TrainingState) -> None:
         save(state, self.directory.path / CHECKPOINT)
         self._saved = time.monotonic()
-        self.directory.update(step=state.step, train_seconds=self._clock())
+        self.directory.update(step=state.step, **self._times())
+
+    def _times(self) -> dict[str, float]:
+        return {"train_seconds": self._clock(), "validate_seconds": self._validate_seconds}
 
     def _pause_clock(self) -> None:
         """Validation does not count as training time."""

@@ -130,6 +130,8 @@ class RunDirectory:
             "step": 0,
             "total_steps": 0,
             "train_seconds": before["train_seconds"] if before else 0.0,
+            "validate_seconds": before.get("validate_seconds", 0.0) if before else 0.0,
+            "evaluate_seconds": before.get("evaluate_seconds", 0.0) if before else 0.0,
             "seconds": before["seconds"] if before else 0.0,
             "pid": os.getpid(),
             "host": socket.gethostname(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -52,7 +53,25 @@ def work(
     save_weights(model, directory.path / "checkpoint" / WEIGHTS)
     directory.update(stage="evaluate", step=parsed.training.total_steps)
     _write_memory(directory, device)
-    return evaluate_run(directory, spec, parsed, model, device, stop, on_progress=directory.update)
+    return _evaluate(directory, spec, parsed, model, device, stop)
+
+
+def _evaluate(
+    directory: RunDirectory,
+    spec: dict,
+    parsed: RunSpec,
+    model: Flow3r,
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> bool:
+    before, began = directory.status["evaluate_seconds"], time.monotonic()
+
+    def note_time() -> None:
+        directory.update(evaluate_seconds=before + time.monotonic() - began)
+
+    complete = evaluate_run(directory, spec, parsed, model, device, stop, on_progress=note_time)
+    note_time()
+    return complete
 
 
 def _train(
