@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flow3r.config import require_choice
@@ -84,6 +84,8 @@ class Plan:
     runtime: Mapping[str, Any]
     cost: Mapping[str, Any]
     questions: tuple[Mapping[str, Any], ...]
+    kept: tuple[Entry, ...] = ()
+    """Of the entries, those of seeds that an earlier command planned and this one leaves out."""
 
 
 def expand(
@@ -92,8 +94,12 @@ def expand(
     overrides: Sequence[str],
     seeds: Sequence[int] | None,
     experiments: Experiments,
+    recorded: Sequence[Entry] = (),
 ) -> Plan:
     """Expand a sweep. `seeds` replaces the sweep's own seeds where given.
+
+    recorded: what earlier commands planned. Of other seeds than these it stays in the plan, where
+    its runs are those of the same settings: a narrower command forgets nothing.
 
     Seeds are the outer loop: an unfinished sweep has whole seeds of every arm, which is what paired
     differences need. Raises ConfigError for overrides of what the arms vary, and for a question
@@ -101,24 +107,21 @@ def expand(
     """
     _refuse_arm_overrides(sweep, overrides)
     wanted = {arm: _seeds_of(sweep, arm, seeds) for arm in sweep["arms"]}
-    cells = [(arm, seed) for seed in _ordered(wanted) for arm in wanted if seed in wanted[arm]]
-    runs: dict[str, PlannedRun] = {}
-    stages: dict[str, PlannedStage] = {}
-    entries = []
-    facts: dict[str, Arm] = {}
+    earlier = [e for e in recorded if e.arm in wanted and e.seed not in wanted[e.arm]]
     composer = _Composer(sweep, profile, overrides, experiments.compose)
-    for arm, seed in cells:
+    collected = _Collected(experiments.required_stages)
+    entries, kept = [], []
+    facts: dict[str, Arm] = {}
+    for arm, seed in _cells(wanted, earlier):
         spec = composer.spec(arm, seed)
-        run_id = experiments.run_id(spec)
+        entry = Entry(arm, seed, experiments.run_id(spec))
+        if seed not in wanted[arm]:
+            if entry not in earlier:
+                continue
+            kept.append(entry)
         facts.setdefault(arm, _arm(arm, sweep, spec))
-        entries.append(Entry(arm, seed, run_id))
-        if run_id in runs:
-            known = runs[run_id]
-            arms = known.arms if arm in known.arms else (*known.arms, arm)
-            runs[run_id] = PlannedRun(run_id, arms, known.seed, known.spec, known.depends_on)
-            continue
-        names = _add_stages(stages, experiments.required_stages(spec))
-        runs[run_id] = PlannedRun(run_id, (arm,), seed, spec, names)
+        entries.append(entry)
+        collected.add(entry, spec)
     described = tuple(facts[arm] for arm in sweep["arms"])
     return Plan(
         sweep=sweep["name"],
@@ -130,11 +133,12 @@ def expand(
         overrides=tuple(overrides),
         arms=described,
         entries=tuple(entries),
-        runs=tuple(runs.values()),
-        stages=tuple(stages.values()),
+        runs=tuple(collected.runs.values()),
+        stages=tuple(collected.stages.values()),
         runtime=composer.surroundings.runtime,
         cost=composer.surroundings.cost,
-        questions=resolve_questions(sweep, described, _benchmarks(runs.values())),
+        questions=resolve_questions(sweep, described, _benchmarks(collected.runs.values())),
+        kept=tuple(kept),
     )
 
 
@@ -185,8 +189,14 @@ def _seeds_of(sweep: Mapping[str, Any], arm: str, chosen: Sequence[int] | None) 
     return [seed for seed in chosen if seed in own] or list(chosen)[: len(own)]
 
 
-def _ordered(wanted: Mapping[str, Sequence[int]]) -> list[int]:
-    return list(dict.fromkeys(seed for seeds in wanted.values() for seed in seeds))
+def _cells(wanted: Mapping[str, Sequence[int]], earlier: Sequence[Entry]) -> list[tuple[str, int]]:
+    """(arm, seed) of all runs: seed by seed, the arms in their order."""
+    seeds_of = {arm: list(seeds) for arm, seeds in wanted.items()}
+    for entry in earlier:
+        seeds_of[entry.arm].append(entry.seed)
+    ordered = dict.fromkeys(seed for seeds in wanted.values() for seed in seeds)
+    ordered |= dict.fromkeys(entry.seed for entry in earlier)
+    return [(arm, seed) for seed in ordered for arm in wanted if seed in seeds_of[arm]]
 
 
 def _overrides_of(
@@ -273,8 +283,26 @@ def _benchmarks(runs: Iterable[PlannedRun]) -> list[str]:
     return sorted(set.intersection(*found)) if found else []
 
 
-def _add_stages(stages: dict[str, PlannedStage], required: Sequence[Any]) -> tuple[str, ...]:
-    for stage in required:
-        planned = PlannedStage(stage.id, stage.kind, stage.spec, tuple(stage.depends_on))
-        stages.setdefault(stage.id, planned)
-    return tuple(stage.id for stage in required)
+class _Collected:
+    """The runs and stages of the cells so far, each once."""
+
+    def __init__(self, required_stages: Callable[[Spec], Sequence[Any]]) -> None:
+        self.runs: dict[str, PlannedRun] = {}
+        self.stages: dict[str, PlannedStage] = {}
+        self._required_stages = required_stages
+
+    def add(self, entry: Entry, spec: Spec) -> None:
+        known = self.runs.get(entry.run_id)
+        if known is None:
+            needs = self._add_stages(self._required_stages(spec))
+            self.runs[entry.run_id] = PlannedRun(
+                entry.run_id, (entry.arm,), entry.seed, spec, needs
+            )
+        elif entry.arm not in known.arms:
+            self.runs[entry.run_id] = replace(known, arms=(*known.arms, entry.arm))
+
+    def _add_stages(self, required: Sequence[Any]) -> tuple[str, ...]:
+        for stage in required:
+            planned = PlannedStage(stage.id, stage.kind, stage.spec, tuple(stage.depends_on))
+            self.stages.setdefault(stage.id, planned)
+        return tuple(stage.id for stage in required)

@@ -2,62 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from experiments.rundir import read_status
 from sweeps import states
 from sweeps.cost import CostModel, in_words
-from sweeps.jobs import Job, needed_jobs
+from sweeps.forecast import estimate_remaining
+from sweeps.jobs import Job
 from sweeps.plan import Plan
-from sweeps.progress import estimate_remaining
+from sweeps.selection import Selection
+
+_LEFT = "left alone"
+"""Of a run that only=, seeds= or retry= leaves out."""
 
 
-def preview(plan: Plan, jobs: Sequence[Job], costs: CostModel, slots: int, output_dir: Path) -> str:
+def preview(
+    plan: Plan,
+    jobs: Sequence[Job],
+    selection: Selection,
+    costs: CostModel,
+    slots: int,
+    output_dir: Path,
+) -> str:
     """What the sweep would do now."""
-    state = {job.id: states.state_of(job.directory) for job in jobs}
-    done = {name for name, value in state.items() if value == states.DONE}
-    needed = needed_jobs(jobs, done)
-    by_id = {job.id: job for job in jobs}
+    state = {job.id: _state(job) for job in jobs}
     lines = [f"sweep {plan.sweep}, profile {plan.profile}, output_dir {output_dir}", plan.question]
-    lines += ["", *_stage_table(jobs, needed, state, costs), ""]
-    lines += _run_table(plan, by_id, state, costs)
-    lines += ["", _total(plan, needed, state, costs, slots)]
+    lines += ["", *_stage_table(jobs, selection, state, costs), ""]
+    lines += _run_table(plan, jobs, selection, state, costs)
+    lines += ["", _total(plan, selection, state, costs, slots)]
     return "\n".join(lines)
 
 
 def _stage_table(
-    jobs: Sequence[Job], needed: Sequence[Job], state: dict[str, str], costs: CostModel
+    jobs: Sequence[Job],
+    selection: Selection,
+    state: Mapping[str, str],
+    costs: CostModel,
 ) -> list[str]:
-    wanted = {job.id for job in needed}
+    wanted = {job.id for job in selection.jobs}
     rows = []
     for job in jobs:
         if not job.is_run:
             skipped = job.id not in wanted and state[job.id] != states.DONE
-            rows.append((job.id, "not needed" if skipped else state[job.id], _cost(job, costs)))
-    return table_lines(("stage", "state", "cost"), rows)
+            shown = "not needed" if skipped else state[job.id]
+            rows.append((job.id, shown, _cost(job, costs), ", ".join(job.depends_on)))
+    return table_lines(("stage", "state", "cost", "after"), rows)
 
 
 def _run_table(
-    plan: Plan, by_id: dict[str, Job], state: dict[str, str], costs: CostModel
+    plan: Plan,
+    jobs: Sequence[Job],
+    selection: Selection,
+    state: Mapping[str, str],
+    costs: CostModel,
 ) -> list[str]:
+    by_id = {job.id: job for job in jobs}
+    left = {job.id for job in selection.left}
     rows, seen = [], set()
     for entry in plan.entries:
-        job = by_id[entry.run_id]
-        cost = "shared with a run above" if entry.run_id in seen else _cost(job, costs)
-        seen.add(entry.run_id)
-        rows.append((entry.arm, str(entry.seed), entry.run_id, state[entry.run_id], cost))
-    return table_lines(("arm", "seed", "id", "state", "cost"), rows)
+        name = entry.run_id
+        cost = "shared with a run above" if name in seen else _cost(by_id[name], costs)
+        seen.add(name)
+        note = _LEFT if name in left else ""
+        rows.append((entry.arm, str(entry.seed), name, state[name], cost, note))
+    return table_lines(("arm", "seed", "id", "state", "cost", ""), rows)
+
+
+def _state(job: Job) -> str:
+    """The state on disk; of a failure its kind, too: `failed: out-of-memory`."""
+    state = states.state_of(job.directory)
+    failure = (read_status(job.directory) or {}).get("failure") if state == states.FAILED else None
+    return f"{state}: {failure}" if failure else state
 
 
 def _total(
-    plan: Plan, needed: Sequence[Job], state: dict[str, str], costs: CostModel, slots: int
+    plan: Plan, selection: Selection, state: Mapping[str, str], costs: CostModel, slots: int
 ) -> str:
-    open_jobs = [job for job in needed if state[job.id] != states.DONE]
-    left = estimate_remaining(open_jobs, costs, slots)
+    open_jobs = [job for job in selection.jobs if state[job.id] != states.DONE]
+    seconds = estimate_remaining(open_jobs, costs, slots)
     done = sum(state[run.run_id] == states.DONE for run in plan.runs)
+    left = f", {len(selection.left)} left alone" if selection.left else ""
     return (
-        f"{len(plan.runs)} runs, {done} done; "
-        f"time left with {slots} slot{'s' if slots != 1 else ''}: {in_words(left)}"
+        f"{len(plan.runs)} runs, {done} done{left}; "
+        f"time left with {slots} slot{'s' if slots != 1 else ''}: {in_words(seconds)}"
     )
 
 

@@ -147,14 +147,14 @@ class FakeExperiments:
             stages.append(FakeStage("dataset", "dataset-unlabelled", {}))
         return stages
 
-    def tools(self) -> Experiments:
-        return Experiments(
-            self.compose, lambda spec: str(sorted(spec.items())), self.required_stages
-        )
+    def tools(self, run_id=lambda spec: str(sorted(spec.items()))) -> Experiments:
+        return Experiments(self.compose, run_id, self.required_stages)
 
 
-def plan_of(overrides=(), seeds=None, fake=None):
-    return expand(SWEEP, "smoke", overrides, seeds, (fake or FakeExperiments()).tools())
+def plan_of(overrides=(), seeds=None, fake=None, recorded=(), ids=None):
+    fake = fake or FakeExperiments()
+    tools = fake.tools(ids) if ids else fake.tools()
+    return expand(SWEEP, "smoke", overrides, seeds, tools, recorded)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def migrated_store(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     # As a process leaves it that was killed while it migrated: must not matter.
     (path.parent / "mlflow.db.making").write_bytes(b"half a database")
-    from sweeps.tracking_store import create_database  # imports MLflow: seconds
+    from sweeps.tracking_uri import create_database  # imports MLflow: seconds
 
     create_database(path)
     return path

@@ -11,9 +11,9 @@ from experiments import compose, identity, stages
 from experiments.compose import choices, load_sweep
 from flow3r.errors import ConfigError
 from flow3r.files import read_json, write_json
-from sweeps import session
 from sweeps.ask import ask
 from sweeps.plan import Experiments, expand
+from sweeps.plan_file import record_plan
 from sweeps.questions import resolve_questions, stated
 
 SCALING = {"arm_prefix": "flow-", "axis": "unlabelled_clips"}
@@ -174,7 +174,7 @@ def test_the_shipped_questions_of_the_paper(tmp_path):
 
 def recorded(folder, tiny, questions):
     plan = expand({**tiny.sweep, "questions": questions}, "smoke", [], None, tiny.fake().tools())
-    session.record_plan(plan, folder)
+    record_plan(plan, folder)
     return plan, read_json(folder / "reports/tiny/plan.json")
 
 
