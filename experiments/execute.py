@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from experiments.exit_codes import DONE, FAILED, INTERRUPTED, PAUSED
 from experiments.failure import failure_of
+from experiments.lease import VARIABLE, renewing
 from experiments.processes import SINGLE, Team
 from experiments.recording import pause_reached
 from experiments.rundir import RunDirectory, read_status
@@ -47,7 +49,8 @@ def execute(directory: RunDirectory, stop: Callable[[], bool], team: Team = SING
     started = time.monotonic()
     before = status["seconds"] if status else 0.0
     try:
-        complete = _work(content["kind"], team)(directory, content, stop)
+        with renewing(os.environ.get(VARIABLE)):
+            complete = _work(content["kind"], team)(directory, content, stop)
     except Exception as error:
         reason = team.blame(error)
         directory.update(seconds=before + time.monotonic() - started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -34,6 +35,7 @@ class Options:
     per_gpu: runs that share one GPU; None: as many as fit by their measured memory.
     slurm: the words `slurm.NAME=value`, unread.
     overrides: left to the run config.
+    began: when the command began, on the clock of `time.monotonic`.
     """
 
     sweep: str
@@ -56,9 +58,10 @@ class Options:
     tracking_uri: str | None = None
     slurm: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    began: float = field(default_factory=time.monotonic, compare=False)
 
 
-_NOT_WORDS = ("slurm", "overrides")  # they gather words instead of being one
+_NOT_WORDS = ("slurm", "overrides", "began")  # they gather words, or stand for none
 _OWN = tuple(entry.name for entry in fields(Options) if entry.name not in _NOT_WORDS)
 
 

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from experiments.rundir import is_stale, now, read_status
+from experiments.failure import PREREQUISITE, START
+from experiments.rundir import end_of_attempt, is_stale, now, read_status
 from flow3r.files import read_json, write_json
 
 PENDING = "pending"
@@ -27,8 +28,12 @@ def state_of(directory: Path) -> str:
     return status["state"]
 
 
-def record_outcome(directory: Path, state: str, reason: str) -> None:
-    """Write a state the child could not write itself (killed, crashed early, never started)."""
+def record_outcome(directory: Path, state: str, reason: str, failure: str | None = None) -> None:
+    """Write a state the child could not write itself (killed, crashed early, never started).
+
+    `failure`: a name of `experiments.failure`. What an earlier attempt ended of stays in the
+    history where this is not about an attempt: a prerequisite failed, or nothing could be started.
+    """
     moment = now()
     blank: dict[str, Any] = {
         "attempts": 0,
@@ -40,10 +45,15 @@ def record_outcome(directory: Path, state: str, reason: str) -> None:
         "seconds": 0.0,
         "pid": os.getpid(),
         "host": socket.gethostname(),
+        "history": [],
     }
-    status = {**blank, **(read_status(directory) or {})}
+    before = read_status(directory)
+    status = {**blank, **(before or {})}
+    if before is not None and failure in (PREREQUISITE, START):
+        status["history"] = [*status["history"], end_of_attempt(before)]
     finished = moment if state == FAILED else None
-    status |= {"state": state, "reason": reason, "updated": moment, "finished": finished}
+    status |= {"state": state, "reason": reason, "failure": failure}
+    status |= {"updated": moment, "finished": finished}
     write_json(directory / "status.json", status)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.failure import PREREQUISITE
 from sweeps.jobs import Job
 
 WAITING, ACTIVE, ELSEWHERE = "waiting", "active", "elsewhere"
@@ -14,10 +15,14 @@ _SETTLED = frozenset({DONE, FAILED, INTERRUPTED})
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended, and why where it did not end well."""
+    """How a job ended, and why where it did not end well.
+
+    `failure`: a name of `experiments.failure`, for a failed job.
+    """
 
     state: str
     reason: str | None = None
+    failure: str | None = None
 
 
 class Ledger:
@@ -54,6 +59,10 @@ class Ledger:
         ]
         return [self.jobs[name] for name in sorted(names, key=self._order.__getitem__)]
 
+    def by_urgency(self) -> list[Job]:
+        """All jobs, the most urgent first."""
+        return [self.jobs[name] for name in sorted(self.jobs, key=self._order.__getitem__)]
+
     def mark(self, name: str, state: str) -> None:
         """Set a state that is not an end: waiting, active or elsewhere."""
         self._state[name] = state
@@ -67,10 +76,11 @@ class Ledger:
         reason = outcome.reason or "no reason recorded"
         if not reason.startswith("needs "):
             reason = f"needs {name}, which failed: {reason}"
+        because = Outcome(FAILED, reason, PREREQUISITE)
         fallen: list[str] = []
         for dependent in self._dependents[name]:
             if self._state[dependent] not in _SETTLED:
-                fallen += [dependent, *self.settle(dependent, Outcome(FAILED, reason))]
+                fallen += [dependent, *self.settle(dependent, because)]
         return fallen
 
     def finished(self) -> bool:

@@ -63,11 +63,18 @@ def visible_gpus() -> list[str]:
     return [str(i) for i, line in enumerate(_gpu_lines(listing.stdout))]
 
 
+def gpus_for(device: str) -> list[str]:
+    """The GPUs that runs with this `runtime.device` go to."""
+    if device.startswith("cuda:"):
+        return [device.removeprefix("cuda:")]
+    return [] if device == "cpu" else visible_gpus()
+
+
 def local_slots(
-    requested: int | None, device: str, threads: int = 1, processes: int = 1
+    requested: int | None, device: str, threads: int = 1, processes: int = 1, per_gpu: int = 1
 ) -> list[Slot]:
-    """One slot per GPU, or one per `threads` cores where there is no GPU; as many of them to a slot
-    as a run has `processes`.
+    """`per_gpu` slots per GPU, or one per `threads` cores where there is no GPU; as many of them to
+    a slot as a run has `processes`.
 
     `requested` overrides the number; with GPUs, slots then share them in turn. `device` is that of
     the run config: auto, cpu, cuda, or cuda:<n> for all runs on that one GPU. Raises ConfigError
@@ -75,9 +82,9 @@ def local_slots(
     """
     cores = available_cores()
     if device.startswith("cuda:"):
-        count = requested or 1
+        count = requested or per_gpu
         return [Slot(i, max(1, cores // count), device.removeprefix("cuda:")) for i in range(count)]
-    gpus = [] if device == "cpu" else visible_gpus()
+    gpus = gpus_for(device)
     if not gpus:
         count = requested or max(1, cores // (threads * processes))
         hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
@@ -90,7 +97,7 @@ def local_slots(
     )
     taken = range(0, len(gpus) - processes + 1, processes)
     groups = [",".join(gpus[first : first + processes]) for first in taken]
-    count = requested or len(groups)
+    count = requested or len(groups) * per_gpu
     return [
         Slot(i, max(1, cores // (count * processes)), group, {"CUDA_VISIBLE_DEVICES": group})
         for i, group in enumerate((groups * count)[:count])

@@ -1,22 +1,25 @@
 """Runs jobs in local slots: one child process per slot, in the order the ledger asks for.
 
-Nothing here decides what is done: states are read from the run directories under the directory's
-lock, so two schedulers on one folder share the work, and a killed one is simply started again.
+Nothing here decides what is done: states are read from the run directories under a claim to the
+directory, so that schedulers on one folder share the work, and a killed one is started again.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from experiments import failure
+from experiments.exit_codes import INTERRUPTED as REQUEUE
 from experiments.exit_codes import PAUSED
+from experiments.lease import RENEW_SECONDS, VARIABLE
 from experiments.rundir import read_status
 from sweeps import states
-from sweeps.executors.child import Child, last_line
+from sweeps.executors.attempt import Attempt
+from sweeps.executors.child import Child
+from sweeps.executors.claims import Claim, claim
 from sweeps.executors.ledger import (
     ACTIVE,
     DONE,
@@ -28,43 +31,14 @@ from sweeps.executors.ledger import (
     Outcome,
 )
 from sweeps.executors.resources import Slot
+from sweeps.executors.rules import RETRIED, Observer, Policy, record, settle, stop_on_signals
 from sweeps.jobs import Job
-from sweeps.locks import LOCK_NAME, FileLock, try_lock
 
-REQUEUE_EXIT_CODE = 75  # EX_TEMPFAIL: stopped after a checkpoint; going on costs nothing
 _POLL_SECONDS = 0.2
+_WATCH_SECONDS = 1.0
 _ELSEWHERE_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What to do when a child ends badly.
-
-    `retries`: new attempts after a death by signal (out of memory, an operator). An exit code other
-    than 75 is not retried: the same program on the same input would fail again. `requeues` bounds
-    the free ones, so that a child that always asks for another turn cannot spin for ever.
-    """
-
-    retries: int = 1
-    requeues: int = 50
-
-
-class Observer(Protocol):
-    """Is told what happens; must return quickly."""
-
-    def started(self, job: Job, slot: Slot) -> None: ...
-    def ended(self, job: Job, outcome: Outcome) -> None: ...
-    def requeued(self, job: Job, reason: str) -> None: ...
-    def tick(self, ledger: Ledger) -> None: ...
-
-
-@dataclass
-class _Active:
-    job: Job
-    child: Child
-    slot: Slot
-    lock: FileLock
-    before: dict | None
+NO_LIMITS = Policy()
+_LEAST_SECONDS = 5.0  # a job started with less time left would not get to work
 
 
 class LocalExecutor:
@@ -76,33 +50,41 @@ class LocalExecutor:
         slots: Sequence[Slot],
         observer: Observer,
         runtime: dict[str, object],
-        policy: Policy = Policy(),
+        policy: Policy = NO_LIMITS,
         start: Callable[..., Child] = Child,
         seconds: Mapping[str, float] | None = None,
-        known: Mapping[str, dict | None] | None = None,
+        known: Mapping[str, dict[str, Any] | None] | None = None,
+        deadline: float | None = None,
     ) -> None:
         """`seconds`: expected duration per job id, for the order of starting. `known`: the status
-        of each job when the sweep was asked for, where that was not just now."""
+        of each job when the sweep was asked for, where that was not just now. `deadline`: when to
+        stop as after a first signal, on the clock of `time.monotonic`."""
         self.ledger = Ledger(jobs, seconds)
         self._stops = self._stops_passed_on = 0
+        self._deadline = deadline
         self._free = list(slots)
         self._observer = observer
         self._runtime = runtime
         self._policy = policy
         self._start = start
-        self._active: dict[str, _Active] = {}
-        self._killed: dict[str, int] = dict.fromkeys(self.ledger.jobs, 0)
+        self._active: dict[str, Attempt] = {}
+        self._retried: dict[str, int] = dict.fromkeys(self.ledger.jobs, 0)
         self._requeued: dict[str, int] = dict.fromkeys(self.ledger.jobs, 0)
         self._looked: dict[str, float] = {}
+        self._watched = self._renewed = time.monotonic()
         # Failures of an earlier invocation are tried again; those that appear while this one runs
         # were made by another scheduler and count as they are.
         self._known = known or {job.id: read_status(job.directory) for job in jobs}
 
     def run(self) -> Ledger:
-        """Run until every job has ended, or until a signal stops it."""
+        """Run until every job has ended, or until a signal or the deadline stops it."""
         with stop_on_signals(self.stop):
             while not self.ledger.finished():
+                if self._time_is_up() and not self.stopping:
+                    self.stop()
                 self._pass_on_stop()
+                self._renew()
+                self._watch()
                 self._reap()
                 if self.stopping and not self._active:
                     break
@@ -124,11 +106,41 @@ class LocalExecutor:
         if self._stops_passed_on >= min(self._stops, 2):
             return
         self._stops_passed_on = min(self._stops, 2)
-        for active in self._active.values():
+        for attempt in self._active.values():
             if self._stops_passed_on == 2:
-                active.child.kill()
+                attempt.child.kill()
             else:
-                active.child.terminate()
+                attempt.child.terminate()
+
+    def _time_is_up(self, within: float = 0.0) -> bool:
+        return self._deadline is not None and time.monotonic() + within >= self._deadline
+
+    # -- watching ------------------------------------------------------------------------------
+
+    def _renew(self) -> None:
+        """Renew the leases; a job that another scheduler has taken over is let go."""
+        if time.monotonic() - self._renewed < RENEW_SECONDS:
+            return
+        self._renewed = time.monotonic()
+        for attempt in self._active.values():
+            if not attempt.claim.lease.renew():
+                attempt.child.kill()
+
+    def _watch(self) -> None:
+        """End attempts that take too long or give no sign of life."""
+        if time.monotonic() - self._watched < _WATCH_SECONDS:
+            return
+        self._watched = time.monotonic()
+        limit, stall, grace = self._policy.timeout, self._policy.stall, self._policy.grace
+        for attempt in self._active.values():
+            if attempt.silent_seconds() > stall:
+                attempt.condemn(failure.STALLED, f"no sign of life for {stall:g} s")
+                attempt.child.kill()
+            elif limit is not None and attempt.seconds() > limit + grace:
+                attempt.child.kill()
+            elif limit is not None and attempt.seconds() > limit and attempt.condemned is None:
+                attempt.condemn(failure.TIMEOUT, f"took longer than timeout={limit:g} s")
+                attempt.child.terminate()
 
     # -- starting ------------------------------------------------------------------------------
 
@@ -142,11 +154,11 @@ class LocalExecutor:
         for job in self.ledger.ready():
             if not self._due(job):
                 continue
-            if not self._free:
+            if not self._free or self._time_is_up(within=_LEAST_SECONDS):
                 return False
-            lock = self._claim(job)
-            if lock is not None:
-                self._launch(job, lock)
+            claimed = self._claim(job)
+            if claimed is not None:
+                self._launch(job, claimed)
             elif self.ledger.state(job.id) != ELSEWHERE:
                 return True
         return False
@@ -157,134 +169,115 @@ class LocalExecutor:
             return True
         return time.monotonic() - self._looked[job.id] >= _ELSEWHERE_SECONDS
 
-    def _claim(self, job: Job) -> FileLock | None:
-        """Lock the directory and look again; None where there is nothing to start."""
-        lock = try_lock(job.directory / LOCK_NAME)
-        state = states.state_of(job.directory)
-        if lock is None or state == states.RUNNING:
-            self.ledger.mark(job.id, ELSEWHERE)
-            self._looked[job.id] = time.monotonic()
-        elif state == states.DONE:
-            self._settle(job, Outcome(DONE))
-        elif state == states.FAILED and self._failed_elsewhere(job):
-            status = read_status(job.directory) or {}
-            self._settle(job, Outcome(FAILED, status.get("reason")))
+    def _claim(self, job: Job) -> Claim | None:
+        """Claim the directory and look again; None where there is nothing to start."""
+        if self._has_ended(job):  # nothing to claim; looked at again below, as it may end meanwhile
+            return None
+        claimed = claim(job.directory)
+        if claimed is None:
+            self._leave(job)
+        elif self._has_ended(job):
+            claimed.release()
+        elif states.state_of(job.directory) == states.RUNNING:
+            claimed.release()
+            self._leave(job)
         else:
-            return lock
-        if lock is not None:
-            lock.release()
+            return claimed
         return None
 
-    def _failed_elsewhere(self, job: Job) -> bool:
-        return read_status(job.directory) != self._known[job.id]
+    def _leave(self, job: Job) -> None:
+        """Somebody else is at work there."""
+        self.ledger.mark(job.id, ELSEWHERE)
+        self._looked[job.id] = time.monotonic()
 
-    def _launch(self, job: Job, lock: FileLock) -> None:
+    def _has_ended(self, job: Job) -> bool:
+        """Settle a job that is done, or that another scheduler saw fail."""
+        status = read_status(job.directory) or {"state": states.PENDING}
+        if status["state"] == states.DONE:
+            self._settle(job, Outcome(DONE))
+        elif status["state"] == states.FAILED and status != self._known[job.id]:
+            self._settle(job, Outcome(FAILED, status.get("reason"), status.get("failure")))
+        else:
+            return False
+        return True
+
+    def _launch(self, job: Job, claimed: Claim) -> None:
         slot = self._free.pop(0)
         runtime = {**self._runtime, "threads": slot.threads}
+        environment = {**slot.environment(), VARIABLE: str(claimed.lease.path)}
         try:
             states.write_spec(job.directory, job.kind, job.id, job.spec, runtime)
             before = read_status(job.directory)
-            child = self._start(job, slot.environment(), lock.fd)
+            child = self._start(job, environment, claimed.lock.fd)
         except OSError as error:  # a full disk, too many processes: this job fails, not the sweep
-            lock.release()
             self._free.append(slot)
-            self._settle(job, Outcome(FAILED, f"could not be started: {error}"))
+            self._fail(job, failure.START, f"could not be started: {error}")
+            claimed.release()
             return
-        self._active[job.id] = _Active(job, child, slot, lock, before)
+        self._active[job.id] = Attempt(job, child, slot, claimed, before)
         self.ledger.mark(job.id, ACTIVE)
         self._observer.started(job, slot)
 
     # -- ending --------------------------------------------------------------------------------
 
     def _reap(self) -> None:
-        for active in list(self._active.values()):
-            code = active.child.poll()
+        for attempt in list(self._active.values()):
+            code = attempt.child.poll()
             if code is None:
                 continue
-            del self._active[active.job.id]
+            del self._active[attempt.job.id]
             try:
-                self._conclude(active, code)
+                if attempt.claim.lease.renew():
+                    self._conclude(attempt, code)
+                else:  # cut off for so long that another scheduler took over: the job is theirs
+                    self._leave(attempt.job)
+                    self._observer.requeued(attempt.job, "taken over by another scheduler")
             finally:
-                active.lock.release()
-                self._free = sorted([*self._free, active.slot], key=lambda slot: slot.index)
+                attempt.claim.release()
+                self._free = sorted([*self._free, attempt.slot], key=lambda slot: slot.index)
 
-    def _conclude(self, active: _Active, code: int) -> None:
-        job = active.job
+    def _conclude(self, attempt: Attempt, code: int) -> None:
+        job = attempt.job
         status = read_status(job.directory) or {}
         if code == 0 and status.get("state") == states.DONE:
             self._settle(job, Outcome(DONE))
-        elif self.stopping and code in (REQUEUE_EXIT_CODE, -signal.SIGTERM, -signal.SIGKILL):
-            reason = (
-                "stopped by the user" if code == REQUEUE_EXIT_CODE else self._explain(active, code)
-            )
-            self._write(job, states.INTERRUPTED, reason)
-            self._settle(job, Outcome(INTERRUPTED, reason))
-        elif code == REQUEUE_EXIT_CODE and str(status.get("reason")).startswith(PAUSED):
+        elif code == REQUEUE and str(status.get("reason")).startswith(PAUSED):
             self._settle(job, Outcome(INTERRUPTED, status["reason"]))
-        elif code == REQUEUE_EXIT_CODE and self._requeued[job.id] < self._policy.requeues:
+        elif self.stopping and code in (REQUEUE, -signal.SIGTERM, -signal.SIGKILL):
+            self._interrupt(job, code)
+        elif code == REQUEUE and attempt.condemned is None:
+            self._another_turn(job)
+        else:
+            end = attempt.end(code)
+            if end.failure in RETRIED and self._retried[job.id] < self._policy.retries:
+                self._retried[job.id] += 1
+                self._requeue(job, end.reason, end.failure)
+            else:
+                self._fail(job, end.failure, end.reason)
+
+    def _interrupt(self, job: Job, code: int) -> None:
+        """The end of a child that we stopped."""
+        reason = "stopped: the time is up" if self._time_is_up() else "stopped by the user"
+        if code != REQUEUE:
+            reason += f", {signal.Signals(-code).name} before a last checkpoint"
+        self._settle(job, Outcome(INTERRUPTED, record(job, states.INTERRUPTED, reason)))
+
+    def _another_turn(self, job: Job) -> None:
+        """A child stopped by itself after a checkpoint."""
+        if self._requeued[job.id] < self._policy.requeues:
             self._requeued[job.id] += 1
             self._requeue(job, "stopped after a checkpoint")
-        elif code < 0 and self._killed[job.id] < self._policy.retries:
-            self._killed[job.id] += 1
-            self._requeue(job, self._explain(active, code))
         else:
-            reason = self._explain(active, code)
-            self._write(job, states.FAILED, reason)
-            self._settle(job, Outcome(FAILED, reason))
+            often = self._policy.requeues
+            self._fail(job, failure.EXIT, f"asked to be requeued more than {often} times")
 
-    def _requeue(self, job: Job, reason: str) -> None:
-        self._write(job, states.INTERRUPTED, reason)
+    def _requeue(self, job: Job, reason: str, name: str | None = None) -> None:
+        reason = record(job, states.INTERRUPTED, reason, name)
         self.ledger.mark(job.id, WAITING)
         self._observer.requeued(job, reason)
 
+    def _fail(self, job: Job, name: str, reason: str) -> None:
+        self._settle(job, Outcome(FAILED, record(job, states.FAILED, reason, name), name))
+
     def _settle(self, job: Job, outcome: Outcome) -> None:
         settle(self.ledger, self._observer, job, outcome)
-
-    def _write(self, job: Job, state: str, reason: str) -> None:
-        """Record an outcome unless the child has written the same state itself."""
-        status = read_status(job.directory) or {}
-        if status.get("state") != state or not status.get("reason"):
-            states.record_outcome(job.directory, state, reason)
-
-    def _explain(self, active: _Active, code: int) -> str:
-        """One line that says why a child failed; its own words where it left any."""
-        if code < 0:
-            name = signal.Signals(-code).name
-            return f"killed by {name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
-        status = read_status(active.job.directory) or {}
-        if (
-            status != active.before
-            and status.get("state") == states.FAILED
-            and status.get("reason")
-        ):
-            return str(status["reason"])
-        if code == 0:
-            return f"exit code 0, but its status is {status.get('state', states.PENDING)!r}"
-        if code == REQUEUE_EXIT_CODE:
-            return f"asked to be requeued more than {self._policy.requeues} times"
-        return f"exit code {code}: {last_line(active.job.directory / 'log.txt')}"
-
-
-def settle(ledger: Ledger, observer: Observer, job: Job, outcome: Outcome) -> None:
-    """A job has ended: record the failure of what needed it, and tell the observer."""
-    fallen = ledger.settle(job.id, outcome)
-    observer.ended(job, outcome)
-    for name in fallen:
-        dependent, because = ledger.jobs[name], ledger.outcomes[name]
-        states.record_outcome(dependent.directory, states.FAILED, because.reason or "")
-        observer.ended(dependent, because)
-
-
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at SIGINT, SIGTERM and when the terminal is closed, as often as they come."""
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {s: signal.getsignal(s) for s in names}
-    for number, handler in previous.items():
-        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: let it
-            signal.signal(number, lambda *_: stop())
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_help_names_every_option_sweep_and_profile():
     text = usage()
     for option in fields(Options):
-        assert (f"{option.name}=" in text) or option.name in ("slurm", "overrides")
+        assert (f"{option.name}=" in text) or option.name in ("slurm", "overrides", "began")
     assert "slurm.NAME=" in text
     for name in ("formulations", "scaling", "laptop", "smoke"):
         assert name in text
