@@ -18,6 +18,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "experiments" / "configs"
 LAUNCHERS = ("local", "inline", "slurm")
 RETRIES_OF = ("all", "failed", "none")
 CONSOLES = ("auto", "live", "plain", "quiet", "json")
+_ROOM = 1 << 16  # bytes that an output folder has to have room for at least
 SLURM = "slurm."
 """How the words begin that only Slurm reads."""
 
@@ -138,11 +139,15 @@ def available(group: str) -> list[str]:
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder and try to write in it; ConfigError with the system's reason."""
+    """Make the folder and try to write in it; ConfigError with the system's reason.
+
+    An empty file would also fit on a full disk.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_ROOM))
+            os.fsync(file.fileno())
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigError(
