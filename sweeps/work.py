@@ -12,11 +12,12 @@ from submitit.helpers import Checkpointable, JobEnvironment
 
 from experiments import exit_codes
 from sweeps.executors.child import Child
+from sweeps.executors.gpu_memory import fitting_runs
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
-from sweeps.executors.resources import Slot, local_slots
+from sweeps.executors.resources import Slot, gpus_for, local_slots
 from sweeps.executors.slots import LocalExecutor
 from sweeps.executors.slurm.queue import state_of_job
-from sweeps.executors.slurm.submission import Submission, read_submission
+from sweeps.executors.slurm.submission import Conduct, Submission, read_submission
 from sweeps.jobs import Job
 
 NOTICE = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
@@ -51,10 +52,12 @@ class _NodeExecutor(LocalExecutor):
     """The local executor inside a Slurm job."""
 
     def __init__(self, submission: Submission, index: int) -> None:
-        work = submission.work
+        work, jobs = submission.work, submission.jobs_of(index)
+        specs = [job.spec for job in jobs if job.is_run]
+        per_gpu = work.per_gpu or fitting_runs(specs, work.runtime["device"], submission.output_dir)
         super().__init__(
-            submission.jobs_of(index),
-            allocated_slots(work.slots, work.runtime, os.environ),
+            jobs,
+            allocated_slots(work, per_gpu, int(os.environ["SLURM_CPUS_PER_TASK"])),
             _Log(),
             dict(work.runtime),
             work.policy,
@@ -64,7 +67,8 @@ class _NodeExecutor(LocalExecutor):
         self.noticed = False
 
     def notice(self) -> None:
-        """Slurm wants the node back."""
+        """Slurm wants the node back. Called in a signal handler, where `print` may not be."""
+        os.write(sys.stdout.fileno(), b"notice of Slurm: checkpoints, then another turn\n")
         self.noticed = True
         self.stop()
 
@@ -91,19 +95,16 @@ class _Log:
         """Nothing to show."""
 
 
-def allocated_slots(
-    requested: int | None, runtime: Mapping[str, object], environment: Mapping[str, str]
-) -> list[Slot]:
-    """The places of this job: by its GPUs, else by the cores that Slurm gave it.
+def allocated_slots(work: Conduct, per_gpu: int, cores: int) -> list[Slot]:
+    """The places of a job: `per_gpu` on each of its GPUs, else by the `cores` that Slurm gave it.
 
     Not by the cores of the node: where Slurm does not bind processes, all of them can be seen.
     """
-    threads, processes = runtime["threads"], runtime.get("processes", 1)
-    slots = local_slots(requested, runtime["device"], threads, processes)
-    if requested is not None or any(slot.variables.get("CUDA_VISIBLE_DEVICES") for slot in slots):
-        return slots
-    cores = int(environment["SLURM_CPUS_PER_TASK"])
-    return local_slots(max(1, cores // (threads * processes)), runtime["device"], threads)
+    device, threads = work.runtime["device"], work.runtime["threads"]
+    processes = work.runtime.get("processes", 1)
+    if gpus_for(device):
+        return local_slots(work.slots, device, threads, processes, per_gpu)
+    return local_slots(work.slots or max(1, cores // (threads * processes)), device, threads)
 
 
 def _shielded(job: Job, environment: Mapping[str, str], lock_fd: int) -> Child:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from sweeps.console.choice import jobs_echo
-from sweeps.executors.gpu_memory import gpu_totals, measured_peaks, runs_per_gpu
+from sweeps.executors.gpu_memory import fitting_runs
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import Ledger
-from sweeps.executors.resources import Slot, gpus_for, local_slots
+from sweeps.executors.resources import Slot, local_slots
 from sweeps.executors.slots import LocalExecutor, Observer, Policy
 from sweeps.executors.slurm.launch import slurm_executor, slurm_slots
 from sweeps.executors.warm import WarmStart
@@ -69,15 +68,7 @@ def sweep_slots(options: Options, plan: Planned) -> list[Slot]:
         return slurm_slots(options, plan.runtime, len(plan.runs))
     count = 1 if options.launcher == "inline" else options.slots
     device, threads = plan.runtime["device"], plan.runtime["threads"]
-    per_gpu = options.per_gpu or _fitting(plan, device, options.output_dir)
-    return local_slots(count, device, threads, plan.runtime.get("processes", 1), per_gpu)
-
-
-def _fitting(plan: Planned, device: str, output_dir: Path) -> int:
-    """Runs per GPU where the memory that they need decides."""
-    gpus = gpus_for(device)
-    if not gpus:
-        return 1
-    return runs_per_gpu(
-        measured_peaks((run.spec for run in plan.runs), output_dir), gpu_totals(gpus)
+    per_gpu = options.per_gpu or fitting_runs(
+        [run.spec for run in plan.runs], device, options.output_dir
     )
+    return local_slots(count, device, threads, plan.runtime.get("processes", 1), per_gpu)

@@ -11,11 +11,22 @@ from typing import Any
 from experiments.rundir import read_status
 from flow3r.files import read_json
 from sweeps import states
+from sweeps.executors.resources import gpus_for
 
 ROOM = 0.2
 """On top of the peak, as a share of it: the allocator holds more than the tensors do."""
 CONTEXT_BYTES = 2**30
 """Of every process, which the peak does not count: CUDA's context and libraries."""
+
+
+def fitting_runs(specs: Sequence[Mapping[str, Any]], device: str, output_dir: Path) -> int:
+    """Runs that share a GPU where the memory that they need decides; `device` as in a run config.
+
+    1 where there is no GPU."""
+    gpus = gpus_for(device)
+    if not gpus:
+        return 1
+    return runs_per_gpu(measured_peaks(specs, output_dir), gpu_totals(gpus))
 
 
 def runs_per_gpu(peaks: Sequence[int | None], totals: Sequence[int]) -> int:

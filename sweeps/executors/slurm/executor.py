@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments import failure
 from experiments.exit_codes import PAUSED
 from experiments.rundir import read_status
 from flow3r.errors import ConfigError
@@ -28,12 +29,12 @@ from sweeps.executors.ledger import (
     Outcome,
 )
 from sweeps.executors.resources import Slot
-from sweeps.executors.slots import Observer, settle, stop_on_signals
+from sweeps.executors.rules import Observer, record, settle, stop_on_signals
 from sweeps.executors.slurm.arrays import arrays
 from sweeps.executors.slurm.options import SlurmOptions
 from sweeps.executors.slurm.queue import QueuedTask, QueueError, cancel, read_queue
 from sweeps.executors.slurm.sbatch import submit
-from sweeps.executors.slurm.submission import FOLDER, Work, submissions, write_submission
+from sweeps.executors.slurm.submission import FOLDER, Conduct, submissions, write_submission
 from sweeps.jobs import Job
 from sweeps.locks import locked
 
@@ -61,15 +62,16 @@ class SlurmExecutor:
         output_dir: Path,
         options: SlurmOptions,
         cores: int,
-        work: Work,
+        work: Conduct,
         observer: Observer,
         seconds: Mapping[str, float] | None = None,
+        deadline: float | None = None,
     ) -> None:
         """`cores`: of one Slurm job where the options name no number. `seconds`: expected duration
-        per job id."""
+        per job id. `deadline`: when to cancel what is left, on the clock of `time.monotonic`."""
         self.ledger = Ledger(jobs, seconds)
         self._output_dir, self._options, self._cores = output_dir, options, cores
-        self._work, self._observer = work, observer
+        self._work, self._observer, self._deadline = work, observer, deadline
         self._known = {job.id: read_status(job.directory) for job in jobs}
         self._lost = dict.fromkeys(self.ledger.jobs, 0)
         self._held: dict[str, QueuedTask] = {}
@@ -85,22 +87,26 @@ class SlurmExecutor:
         """
         with stop_on_signals(self.stop):
             self._look()
-            self._begin()
+            if not self.ledger.finished():
+                self._begin()
             looked = time.monotonic()
-            while not self.ledger.finished() and not self._stops:
+            while not (self.ledger.finished() or self._stops or self._time_is_up()):
                 time.sleep(_LOOK_SECONDS)
                 if time.monotonic() - looked >= self._options.poll:
                     self._look_at_queue()
                     looked = time.monotonic()
                 self._look()
                 self._observer.tick(self.ledger)
-            if self._stops:
+            if not self.ledger.finished():
                 self._leave()
         return self.ledger
 
     def stop(self) -> None:
         """First call: leave the jobs to Slurm. Second call: cancel them."""
         self._stops += 1
+
+    def _time_is_up(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     # -- watching ------------------------------------------------------------------------------
 
@@ -119,7 +125,8 @@ class SlurmExecutor:
             if state == states.DONE:
                 settle(self.ledger, self._observer, job, Outcome(DONE))
             elif state == states.FAILED and news:
-                settle(self.ledger, self._observer, job, Outcome(FAILED, status["reason"]))
+                outcome = Outcome(FAILED, status["reason"], status.get("failure"))
+                settle(self.ledger, self._observer, job, outcome)
             elif state == states.INTERRUPTED and news and _paused(status):
                 outcome = Outcome(INTERRUPTED, status["reason"])
                 settle(self.ledger, self._observer, job, outcome)
@@ -220,10 +227,11 @@ class SlurmExecutor:
         reason = f"killed: {how}{self._log_of(task)}"
         self._lost[job.id] += 1
         if self._lost[job.id] > self._work.policy.retries:
-            states.record_outcome(job.directory, states.FAILED, reason)
-            settle(self.ledger, self._observer, job, Outcome(FAILED, reason))
+            reason = record(job, states.FAILED, reason, failure.KILLED)
+            outcome = Outcome(FAILED, reason, failure.KILLED)
+            settle(self.ledger, self._observer, job, outcome)
             return False
-        states.record_outcome(job.directory, states.INTERRUPTED, reason)
+        reason = record(job, states.INTERRUPTED, reason, failure.KILLED)
         self._known[job.id] = read_status(job.directory)
         self.ledger.mark(job.id, WAITING)
         self._observer.requeued(job, reason)
@@ -237,7 +245,10 @@ class SlurmExecutor:
     # -- stopping ------------------------------------------------------------------------------
 
     def _leave(self) -> None:
-        """Leave the jobs to Slurm, or cancel them where that is asked for a second time."""
+        """Leave the jobs to Slurm; cancel them at the deadline, or where asked a second time."""
+        if self._time_is_up():
+            self._cancel()
+            return
         print(
             "Slurm goes on with the jobs, and the same command watches them again; "
             f"Ctrl-C within {_SECOND_STOP_SECONDS:.0f} s cancels them",

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.executors.resources import Slot
-from sweeps.executors.slots import Observer, Policy
+from sweeps.executors.rules import Observer, Policy
 from sweeps.executors.slurm.executor import SlurmExecutor
 from sweeps.executors.slurm.options import SlurmOptions
 from sweeps.executors.slurm.queue import check_programs
-from sweeps.executors.slurm.submission import Work
+from sweeps.executors.slurm.submission import Conduct
 from sweeps.jobs import Job
 from sweeps.options import Options
 
@@ -31,9 +31,10 @@ def slurm_executor(
         options.output_dir,
         slurm,
         _places_of_a_job(options, slurm, runtime) * _cores_of_a_run(runtime),
-        Work(runtime, options.slots, policy),
+        Conduct(runtime, options.slots, options.per_gpu, policy),
         observer,
         seconds,
+        deadline=None if options.until is None else options.began + options.until,
     )
 
 
@@ -50,7 +51,8 @@ def _places_of_a_job(options: Options, slurm: SlurmOptions, runtime: Mapping[str
     if options.slots is not None:
         return options.slots
     if slurm.gpus is not None:
-        return max(1, slurm.gpus // runtime.get("processes", 1))
+        groups = max(1, slurm.gpus // runtime.get("processes", 1))
+        return groups * (options.per_gpu or 1)
     return slurm.runs_per_job
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from experiments.rundir import RunDirectory
 from flow3r.errors import DataError
 from flow3r.files import read_json, write_json
-from sweeps.executors.slots import Policy
+from sweeps.executors.rules import Policy
 from sweeps.executors.slurm.arrays import Task, with_prerequisites
 from sweeps.jobs import Job, make_job
 
@@ -28,15 +28,17 @@ _RECORD = "submission.json"
 
 
 @dataclass(frozen=True)
-class Work:
+class Conduct:
     """How the jobs of a submission are done; the same for all of its tasks.
 
     runtime: settings of the run config. slots: jobs that a task does at the same time; None: as
-    many as its cores or GPUs allow. policy: of failures.
+    many as its cores or GPUs allow. per_gpu: runs that share a GPU; None: as many as fit by their
+    measured memory. policy: of failures.
     """
 
     runtime: Mapping[str, Any]
     slots: int | None
+    per_gpu: int | None
     policy: Policy
 
 
@@ -52,12 +54,17 @@ class Submission:
     tasks: tuple[tuple[str, ...], ...]
     jobs: Mapping[str, Mapping[str, Any]]
     known: Mapping[str, dict[str, Any] | None]
-    work: Work
+    work: Conduct
 
     @property
     def name(self) -> str:
         """What the array is called in Slurm's queue."""
         return self.folder.name
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder that holds runs/ and stages/."""
+        return self.folder.parent.parent
 
     def jobs_of(self, index: int) -> list[Job]:
         """The jobs of a task, after what they need."""
@@ -66,7 +73,7 @@ class Submission:
 
     def _job(self, name: str) -> Job:
         entry = self.jobs[name]
-        directory = self.folder.parent.parent / entry["folder"]
+        directory = self.output_dir / entry["folder"]
         return make_job(
             name,
             entry["kind"],
@@ -82,7 +89,7 @@ def write_submission(
     tasks: Sequence[Task],
     by_id: Mapping[str, Job],
     known: Mapping[str, dict[str, Any] | None],
-    work: Work,
+    work: Conduct,
 ) -> Submission:
     """Record a submission to come, in a new folder."""
     name = f"flow3r-{secrets.token_hex(3)}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -110,6 +117,7 @@ def write_submission(
         "known": found.known,
         "runtime": dict(work.runtime),
         "slots": work.slots,
+        "per_gpu": work.per_gpu,
         "policy": asdict(work.policy),
     }
     write_json(found.folder / _RECORD, record)
@@ -127,7 +135,7 @@ def read_submission(folder: Path) -> Submission:
         tuple(tuple(task) for task in record["tasks"]),
         record["jobs"],
         record["known"],
-        Work(record["runtime"], record["slots"], Policy(**record["policy"])),
+        Conduct(record["runtime"], record["slots"], record["per_gpu"], Policy(**record["policy"])),
     )
 
 
