@@ -52,6 +52,7 @@ from analysis.sections.results import (
 )
 from analysis.sections.scaling import scaling_section
 from analysis.sections.statistics import statistics_section
+from analysis.sections.tuning import tuning_section
 from analysis.summary import Summary, summarise
 from analysis.verdict_words import verdict_record, verdict_table
 from analysis.verdicts import Verdict, answer_questions
@@ -126,6 +127,7 @@ def document(found: Findings) -> Document:
         questions_section(found.answers),
         figures_section(found.gallery),
         scaling_section(found.curves),
+        tuning_section(records),
         results_section(records, summary, found.tables),
         order_section(records, summary),
         statistics_section(records, summary, found.answers),

@@ -168,7 +168,7 @@ def _compose_plain(overrides: tuple[str, ...]) -> dict[str, Any]:
 def _check_groups(overrides: tuple[str, ...]) -> None:
     for override in overrides:
         key, _, value = override.partition("=")
-        if not _:
+        if not _ and not override.startswith("~"):  # ~name takes a setting out
             raise ConfigError(f"{override!r} is not an override; write it as name=value")
         if key in _groups() and value not in choices(key):
             raise ConfigError(f"{key}={value!r} is not known; choose one of {choices(key)}")

@@ -15,6 +15,8 @@ from sweeps.usage import usage
 
 BENCHMARKS = "benchmarks"
 """The sweep that trains nothing: it evaluates what there is."""
+TUNING = "tuning"
+"""The sweep whose runs are candidates: which of them goes on depends on the others."""
 
 
 def main(words: list[str]) -> int:
@@ -35,6 +37,8 @@ def main(words: list[str]) -> int:
 def _execute(options: Options) -> int:
     if options.sweep == BENCHMARKS:
         from sweeps.benchmark_session import preview_sweep, run_sweep
+    elif options.sweep == TUNING:
+        from sweeps.tuning.session import preview_sweep, run_sweep
     else:
         from sweeps.session import preview_sweep, run_sweep
 

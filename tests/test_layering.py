@@ -25,6 +25,7 @@ BELOW = {
 HAND_OVER = {
     ("sweeps/session.py", "analysis.report.write_report"),
     ("sweeps/benchmark_session.py", "analysis.benchmarks.write_benchmarks"),
+    ("sweeps/tuning/session.py", "analysis.tuning.write_tuning"),
 }
 """The only imports upward: the end of a sweep writes its report. Inside a function, so that
 planning and launching load no analysis."""
@@ -66,6 +67,8 @@ LAZY_ONLY = {
     "OpenEXR": ("flow3r/data/readers/depth.py",),
     "trimesh": ("flow3r/inference/",),
     "rerun": ("flow3r/inference/",),
+    "psutil": ("experiments/system_metrics.py",),
+    "pynvml": ("experiments/system_metrics.py",),
     "rich": ("experiments/progress.py", "sweeps/"),
     "hydra": ("experiments/compose.py", "sweeps/"),
     "omegaconf": ("experiments/compose.py", "sweeps/"),

@@ -14,6 +14,7 @@ from analysis.metrics import metric, number, unit_of_difference
 from analysis.power import detectable, seeds_for, seeds_needed
 from analysis.records import Records
 from analysis.scaling import ScalingCurve
+from analysis.sections.tuning import tuning_sentence
 from analysis.statistics import LEVEL, drop_empty
 from analysis.summary import Summary
 from analysis.verdict_words import comparison_text, percent, sentence, smallest_text
@@ -41,6 +42,7 @@ def front_blocks(
         if after
         else None,
         *(f"**Mixed on request:** {mixture}." for mixture in records.mixed),
+        tuning_sentence(records),
         worth_sentence(records, curves),
         next_study(answers),
         chance_sentence(records, summary),

@@ -178,7 +178,10 @@ def test_mistakes_are_named(overrides, message):
         compose(["profile=smoke", *overrides])
 
 
-@pytest.mark.parametrize("sweep", [name for name in choices("sweep") if name != "benchmarks"])
+ARMLESS = ("benchmarks", "tuning")  # they plan otherwise, and have tests of their own
+
+
+@pytest.mark.parametrize("sweep", [name for name in choices("sweep") if name not in ARMLESS])
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "gpu"])
 def test_every_arm_of_every_sweep_composes(sweep, profile):
     loaded = load_sweep(sweep, profile)
