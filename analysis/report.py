@@ -54,6 +54,7 @@ from analysis.sections.scaling import scaling_section
 from analysis.sections.statistics import statistics_section
 from analysis.sections.tuning import tuning_section
 from analysis.summary import Summary, summarise
+from analysis.tuning_records import SWEEP as TUNING
 from analysis.verdict_words import verdict_record, verdict_table
 from analysis.verdicts import Verdict, answer_questions
 from flow3r.config import require_choice
@@ -89,6 +90,8 @@ def write_report(
     output_dir: Path, sweep: str, folder: Path | None = None, allow_mixed: bool = False
 ) -> ReportSummary:
     """Write the report of a sweep, finished or not. DataError without a plan or a finished run."""
+    if sweep == TUNING:  # its arms are candidates, which nobody compares as arms
+        raise DataError(f"sweep={TUNING} has a report of its own: python analysis/tuning.py")
     records = load_records(output_dir, sweep, allow_mixed)
     folder = folder or output_dir / "reports" / sweep
     summary = summarise(records)

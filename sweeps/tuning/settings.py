@@ -64,7 +64,12 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         metric(self.metric)
-        require(self.candidates >= 2, f"candidates={self.candidates} must be at least 2")
+        fewest = 2 ** len(self.rungs) + 1
+        require(
+            self.candidates >= fewest,
+            f"candidates={self.candidates}: with {len(self.rungs)} rungs at least {fewest}, so "
+            "that one comes to the end beside the default",
+        )
         require(bool(self.seeds), "seeds=[]: give at least one")
         ordered = list(self.rungs) == sorted(set(self.rungs))
         require(

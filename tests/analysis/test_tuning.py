@@ -142,6 +142,8 @@ def test_no_gain_without_a_default(tmp_path):
 
 
 def test_mistakes_are_named(tmp_path, capsys):
+    with pytest.raises(DataError, match=r"a report of its own: python analysis/tuning\.py"):
+        write_report(tmp_path, "tuning")
     with pytest.raises(DataError, match="no record of sweep=tuning"):
         load_tuning(tmp_path)
     two = {**record()["formulations"]["3d-sup"]}

@@ -135,6 +135,15 @@ def test_mistakes_are_named():
         load_tuning("paper")
 
 
+def test_a_field_that_halves_to_the_default_alone_is_refused():
+    config = load_tuning("smoke")
+    assert replace(config, candidates=3).candidates == 3
+    with pytest.raises(ConfigError, match="candidates=2: with 1 rungs at least 3"):
+        replace(config, candidates=2)
+    with pytest.raises(ConfigError, match="candidates=4: with 2 rungs at least 5"):
+        replace(config, candidates=4, rungs=(0.25, 0.5))
+
+
 def test_scenes_of_a_study_are_refused():
     data = compose(["profile=smoke"]).spec["data"]
     with pytest.raises(ConfigError, match=r"the seeds \[41, 42, 51, 52\] are those of data sets"):
