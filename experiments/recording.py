@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from experiments.rundir import HEARTBEAT_SECONDS, RunDirectory
+from experiments.system_metrics import SystemMetrics
 from flow3r.training.checkpoint import TrainingState, load, save
 from flow3r.training.loop import Hooks
 
@@ -71,6 +72,7 @@ class Recorder:
         self.directory.truncate_metrics(state.step if state else -1)
         self.directory.update(total_steps=total_steps, step=state.step if state else 0)
         self._mark = time.monotonic()
+        self._system = SystemMetrics(self.directory.path, self.directory.status["started"])
         return state
 
     def hooks(self) -> Hooks:
@@ -103,6 +105,7 @@ class Recorder:
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.directory.update(step=step, stage=stage, **self._times())
+            self._system.sample()
 
     def _validate(self, step: int, stage: str) -> None:
         self._pause_clock()

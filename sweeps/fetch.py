@@ -123,17 +123,21 @@ def _write_run(client: MlflowClient, run: Run, directory: Path) -> None:
         "seconds": _number(tags.get("seconds")),
     }
     write_json(directory / "status.json", status)
-    write_text(directory / "metrics.jsonl", _curves(client, run))
+    keys = sorted(key for key in run.data.metrics if not key.startswith("test/"))
+    system = [key for key in keys if key.startswith("system/")]
+    write_text(directory / "system.jsonl", _curves(client, run, system))
+    curves = [key for key in keys if key not in system]
+    write_text(directory / "metrics.jsonl", _curves(client, run, curves))
 
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
-def _curves(client: MlflowClient, run: Run) -> str:
-    """metrics.jsonl: a line per step. Scores on the test scenes are no curve."""
+def _curves(client: MlflowClient, run: Run, keys: Sequence[str]) -> str:
+    """A line of JSON per step. Scores on the test scenes are no curve."""
     steps: dict[int, tuple[float, dict[str, float]]] = {}
-    for key in sorted(key for key in run.data.metrics if not key.startswith("test/")):
+    for key in keys:
         for point in client.get_metric_history(run.info.run_id, key):
             steps.setdefault(point.step, (point.timestamp / 1000, {}))[1][key] = point.value
     lines = [

@@ -1,4 +1,4 @@
-"""Reads what was appended to metrics.jsonl since the last time, also after a resume cut it."""
+"""Reads what was appended to a file of metrics since the last time, also after a resume cut it."""
 
 from __future__ import annotations
 
@@ -22,48 +22,66 @@ class Point:
     milliseconds: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cursor:
-    """How far a metrics file was read.
+    """How far a file was read.
 
     `anchor` is a hash of the bytes just before `offset`: if they are not the same any more, the
-    file was cut and rewritten by a resumed run, and is read again from the start; `last_step` keeps
-    points that were passed on already from being passed on twice.
+    file was cut and rewritten by a resumed run, and is read again from the start.
     """
 
     offset: int = 0
     anchor: str = ""
-    last_step: dict[str, int] = field(default_factory=dict)
-
-    def to_mapping(self) -> dict[str, Any]:
-        return {"offset": self.offset, "anchor": self.anchor, "last_step": self.last_step}
 
 
-def read_new(path: Path, cursor: Cursor) -> tuple[list[Point], dict[str, str], Cursor]:
-    """New points, the first non-finite value of each key as text, and the cursor after them.
+@dataclass(frozen=True)
+class Tail:
+    """What was read.
+
+    `flags` has the first non-finite value of each key, as text. `from_start`: the file was read
+    whole, so that points may be among these that were passed on before.
+    """
+
+    points: list[Point]
+    flags: dict[str, str]
+    cursor: Cursor
+    from_start: bool
+
+
+EMPTY = Tail([], {}, Cursor(), from_start=True)
+
+
+@dataclass
+class _Lines:
+    points: dict[tuple[str, int], Point] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
+
+    def add(self, record: dict[str, Any]) -> None:
+        step, moment = record["step"], round(record["time"] * 1000)
+        for key, text in _nonfinite(record).items():
+            self.flags.setdefault(key, f"{text} at step {step}")
+        for key, value in record["metrics"].items():
+            if _is_finite(value):
+                self.points[key, step] = Point(key, value, step, moment)
+
+
+def read_new(path: Path, cursor: Cursor) -> Tail:
+    """What was appended after the cursor, one point for each key and step.
 
     A last line without its newline is still being written and is left for the next time.
     """
     if not path.exists():
-        return [], {}, cursor
+        return EMPTY
     with open(path, "rb") as file:
         start = cursor.offset if _anchor(file, cursor.offset) == cursor.anchor else 0
         file.seek(start)
         data = file.read()
         end = start + data.rfind(b"\n") + 1
         anchor = _anchor(file, end)
-    points: list[Point] = []
-    flags: dict[str, str] = {}
-    last = dict(cursor.last_step)
+    lines = _Lines()
     for line in data[: end - start].splitlines():
-        record = json.loads(line)
-        for key, text in _nonfinite(record).items():
-            flags.setdefault(key, f"{text} at step {record['step']}")
-        for key, value in record["metrics"].items():
-            if record["step"] > last.get(key, -1) and _is_finite(value):
-                last[key] = record["step"]
-                points.append(Point(key, value, record["step"], round(record["time"] * 1000)))
-    return points, flags, Cursor(end, anchor, last)
+        lines.add(json.loads(line))
+    return Tail(list(lines.points.values()), lines.flags, Cursor(end, anchor), start == 0)
 
 
 def _anchor(file: Any, offset: int) -> str:

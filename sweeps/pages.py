@@ -13,8 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeps.charts import chart_state
+from sweeps.headline import headline
+from sweeps.run_tags import attempts
+
 LOCAL_SERVER = "http://127.0.0.1:5000"  # where `mlflow ui` answers by default
 _NOTE_LENGTH = 7500  # MLflow refuses tags of runs above 8000 characters
+_REASON_LENGTH, _ATTEMPTS = 2000, 12
+_COLUMN_TAGS = ("arm", "seed", "unlabelled_clips", "state", "failure", "reason", "attempts")
 # Okabe and Ito's colours, which stay apart for colour-blind readers, and darker ones after them.
 _COLOURS = (
     *("#4D4D4D", "#E69F00", "#0072B2", "#D55E00", "#CC79A7", "#009E73", "#56B4E9"),
@@ -28,15 +34,12 @@ def experiment_tags(plan: Mapping[str, Any]) -> dict[str, str]:
     `mlflow.sharedViewState.NAME` is a view that links call by name: the state of the page as JSON,
     where what is left out keeps its default.
     """
-    columns = _columns(plan)
     average = {
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": "arm"}],
     }
-    views = {
-        "runs": {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"},
-        "arms": {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL", "groupBy": average},
-    }
+    common = {"selectedColumns": _columns(plan), "runsHiddenMode": "SHOW_ALL", **chart_state(plan)}
+    views = {"runs": common, "arms": {**common, "groupBy": average}}
     tags = {f"mlflow.sharedViewState.{name}": json.dumps(view) for name, view in views.items()}
     return {**tags, "mlflow.experimentKind": "custom_model_development"}
 
@@ -56,15 +59,8 @@ def _columns(plan: Mapping[str, Any]) -> list[str]:
     metrics = [f"test/{benchmark}/{metric}" for benchmark, metric in headline(plan)]
     return [
         *(f"metrics.`{name}`" for name in (*metrics, "train/loss")),
-        *(f"tags.`{name}`" for name in ("arm", "seed", "unlabelled_clips", "state", "reason")),
+        *(f"tags.`{name}`" for name in _COLUMN_TAGS),
     ]
-
-
-def headline(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(benchmark, metric) of the sweep's question, its benchmark first."""
-    asked = plan["headline"]
-    benchmarks = dict.fromkeys([asked["benchmark"], "dynamic", "static"])
-    return [(benchmark, metric) for benchmark in benchmarks for metric in asked["metrics"]]
 
 
 def study_name(sweep: str) -> str:
@@ -77,13 +73,20 @@ def colours(plan: Mapping[str, Any]) -> dict[str, str]:
     return {arm["arm"]: _COLOURS[i % len(_COLOURS)] for i, arm in enumerate(plan["arms"])}
 
 
-def run_note(run: Mapping[str, Any], directory: Path) -> str:
-    """Description of a run: what it is and where its files are."""
-    return (
+def run_note(run: Mapping[str, Any], directory: Path, status: Mapping[str, Any]) -> str:
+    """Description of a run: what it is, what befell it, and where its files are."""
+    parts = [
         f"{run['formulation']}, seed {run['seed']}: {run['labelled_clips']} labelled and "
-        f"{run['unlabelled_clips']} unlabelled clips (arm {', '.join(run['arms'])}).\n\n"
-        f"Files: `{directory}`\n\nEvaluate again: `python experiments/evaluate.py run={directory}`"
-    )
+        f"{run['unlabelled_clips']} unlabelled clips (arm {', '.join(run['arms'])}).",
+        f"Files: `{directory}`",
+        f"Evaluate again: `python experiments/evaluate.py run={directory}`",
+    ]
+    if status.get("reason"):
+        failure = status.get("failure") or status["state"]
+        parts.insert(1, f"**{failure}**: {status['reason'][:_REASON_LENGTH]}")
+    if before := attempts(status)[-_ATTEMPTS:]:
+        parts.append("\n".join(["Earlier attempts:\n", *(f"- {line[:300]}" for line in before)]))
+    return "\n\n".join(parts)
 
 
 def study_note(report: Path) -> str:
@@ -101,7 +104,11 @@ def study_note(report: Path) -> str:
 
 
 def _opening(path: Path) -> str:
-    """The questions and their answers: the report up to its first figure, list or section."""
+    """The questions and their answers: the report up to its first figure, list or section.
+
+    The counts and the question, with which a report begins, come last: MLflow folds what is long
+    and shows three lines, and the question is that of the experiment.
+    """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     paragraphs = []
     for paragraph in text.split("\n\n"):
@@ -109,6 +116,9 @@ def _opening(path: Path) -> str:
             break
         if not paragraph.startswith("# "):
             paragraphs.append(paragraph.strip())
+    if len(paragraphs) > 1 and paragraphs[1].startswith("**Question.**"):
+        counts, question, *answers = paragraphs
+        paragraphs = [*answers, question, counts]
     return "\n\n".join(paragraphs)
 
 

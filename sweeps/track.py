@@ -19,9 +19,13 @@ Project the run directories of a sweep to MLflow.
   python sweeps/track.py sync    output_dir=outputs sweep=NAME    bring MLflow up to date
   python sweeps/track.py rebuild output_dir=outputs [sweep=NAME]  make its runs anew
   tracking_uri=URI            default: sqlite:///<output_dir>/mlflow.db
+Without sweep=, all sweeps of the folder. A rebuild moves the runs that it replaces to MLflow's
+trash; runs that people added stay, and so do their tags and descriptions.
   follow=true                 (sync) go on every interval=10 seconds until standard input closes,
                               and draw the figures of the runs that end meanwhile
 """
+BEHIND = 3
+"""Exit code: MLflow lacks something; `sync` brings it up to date."""
 _NAMES = ("output_dir", "sweep", "tracking_uri", "follow", "interval")
 
 
@@ -36,12 +40,24 @@ def main(words: list[str]) -> int:
         sweeps = _sweeps(output_dir, options.get("sweep"))
         uri = options.get("tracking_uri")
         if options.get("follow") == "true":
-            _follow(output_dir, sweeps[0], uri, float(options.get("interval", "10")))
-        else:
-            _once(command, output_dir, sweeps, uri)
+            return _follow(output_dir, sweeps[0], uri, float(options.get("interval", "10")))
+        return _guarded_once(command, output_dir, sweeps, uri)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _guarded_once(command: str, output_dir: Path, sweeps: list[str], uri: str | None) -> int:
+    from mlflow.exceptions import MlflowException
+
+    from sweeps.tracking_store import NotProjected
+
+    try:
+        _once(command, output_dir, sweeps, uri)
+    except (MlflowException, NotProjected) as error:
+        store = uri or "the store of the output folder"
+        print(f"error: {store} is not up to date: {error}; try again later", file=sys.stderr)
+        return BEHIND
     return 0
 
 
@@ -69,17 +85,23 @@ def _sweeps(output_dir: Path, wanted: str | None) -> list[str]:
 
 def _once(command: str, output_dir: Path, sweeps: list[str], uri: str | None) -> None:
     from sweeps.tracking_store import SweepProjection
+    from sweeps.tracking_uri import fail_fast
 
+    fail_fast(retries=4, seconds=60)
     for sweep in sweeps:
         projection = SweepProjection(output_dir, sweep, uri)
-        if command == "rebuild":
-            projection.clear()
+        if command == "rebuild" and (replaced := projection.clear()):
+            print(
+                f"{sweep}: {replaced} runs moved to MLflow's trash (State: Deleted shows them, "
+                "'mlflow gc' empties it); they are made anew with the tags and descriptions that "
+                "people gave them"
+            )
         written = projection.sync()
         projection.sync_study()
         print(f"{sweep}: {written} metric values written")
 
 
-def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> None:
+def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> int:
     """Sync until the scheduler closes our standard input (or dies, which closes it too)."""
     # Ctrl-C is the scheduler's business: it still wants the last states projected.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -89,12 +111,24 @@ def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> N
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     from sweeps.drawing import Drawing
     from sweeps.follow import Follower
-    from sweeps.tracking_store import SweepProjection, planned_runs
+    from sweeps.planned import planned_runs
 
-    projection = SweepProjection(output_dir, sweep, uri)
+    def open_projection():
+        from sweeps.tracking_store import SweepProjection
+        from sweeps.tracking_uri import fail_fast
+
+        fail_fast(retries=1, seconds=15)  # the loop tries again; figures must not wait
+        return SweepProjection(output_dir, sweep, uri)
+
     runs = planned_runs(output_dir, sweep)
     drawing = Drawing([(run["label"], output_dir / "runs" / run["run_id"]) for run in runs])
-    Follower(projection, drawing, interval, sys.stdin.fileno(), answers).run()
+    follower = Follower(open_projection, drawing, interval, sys.stdin.fileno(), answers)
+    try:
+        follower.run()
+    except Exception as error:
+        print(f"MLflow is not up to date: {error!r}", file=sys.stderr)
+        return BEHIND
+    return 0
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Tracker:
         words = ["sync", f"output_dir={output_dir}", f"sweep={sweep}", "follow=true"]
         if uri is not None:
             words.append(f"tracking_uri={uri}")
+        self._sync = f"python sweeps/track.py {' '.join(w for w in words if w != 'follow=true')}"
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, script, *words],
@@ -67,5 +68,11 @@ class Tracker:
             code = self._process.wait(_LAST_SYNC_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return f"the tracker did not end in {_LAST_SYNC_SECONDS:.0f} s; see {self.log}"
-        return None if code == 0 else f"the tracker failed (exit code {code}); see {self.log}"
+            return self._behind(f"the tracker did not end in {_LAST_SYNC_SECONDS:.0f} s")
+        return None if code == 0 else self._behind(f"the tracker's exit code is {code}")
+
+    def _behind(self, reason: str) -> str:
+        return (
+            f"MLflow is not up to date ({reason}; see {self.log}); the runs are safe, and "
+            f"'{self._sync}' projects them later"
+        )

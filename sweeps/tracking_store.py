@@ -2,61 +2,41 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from experiments.rundir import read_status
 from flow3r.files import read_json
 from sweeps import pages
-from sweeps.jobs import run_label
 from sweeps.locks import locked
-from sweeps.tracking import RunProjection, create_run
-
-STUDY_TAG = "study"
-_SQLITE = "sqlite:///"
-_WRITER_LOCK = ".mlflow-writer.lock"
-_REPORT_FILES = (".html", ".md", ".csv", ".tex", ".json", ".png", ".pdf")
-
-
-def default_uri(output_dir: Path) -> str:
-    """The SQLite store of an output folder."""
-    return f"{_SQLITE}{output_dir / 'mlflow.db'}"
+from sweeps.planned import planned_runs
+from sweeps.tracked_run import CURSOR_TAG, Contradiction, TrackedRun, create_run, find_run, stamp
+from sweeps.tracking import RunProjection, milliseconds
+from sweeps.tracking_study import STUDY, fill_study, report_files, report_moment
+from sweeps.tracking_uri import default_uri, is_file, open_store, writer_lock
 
 
-def create_database(path: Path) -> None:
-    """Make an empty migrated SQLite store at `path`, all or nothing.
-
-    Migrating takes seconds; a process killed meanwhile would leave tables that no later start can
-    repair. So it happens beside the final name, which the file gets when it is complete.
-    """
-    making = path.with_name(f"{path.name}.making")
-    for leftover in (making, making.with_name(f"{making.name}-journal")):
-        leftover.unlink(missing_ok=True)
-    MlflowClient(f"{_SQLITE}{making}").search_experiments()
-    os.replace(making, path)
+class NotProjected(Exception):  # noqa: N818 - the others are
+    """Some runs could not be written; the message says which and why."""
 
 
 class SweepProjection:
     """Everything MLflow shows about one sweep."""
 
     def __init__(self, output_dir: Path, sweep: str, uri: str | None = None) -> None:
-        """Opens the store, creating and migrating it under a lock: two at once would collide."""
+        """Opens the store, which is made where there is none."""
         self._output_dir = output_dir
         self._sweep = sweep
-        self._lock = output_dir / _WRITER_LOCK
         uri = uri or default_uri(output_dir)
+        self._lock = writer_lock(uri, output_dir)
+        self._client = open_store(uri, output_dir)
         with locked(self._lock):
-            database = Path(uri.removeprefix(_SQLITE))
-            if uri.startswith(_SQLITE) and not database.exists():
-                create_database(database)
-            self._client = MlflowClient(uri)
-            self.experiment = self._open_experiment(uri)
+            self.experiment = _open_experiment(self._client, sweep, uri, output_dir)
             self._describe_experiment()
         self._runs: dict[str, RunProjection] = {}
         self._report_seen: tuple | None = None
@@ -64,74 +44,87 @@ class SweepProjection:
     def sync(self) -> int:
         """Project every run that has started; returns the number of metric values written.
 
-        The lock is held for one pass: trackers of two schedulers take turns.
+        A run that MLflow does not take does not keep the others from it: NotProjected, raised at
+        the end, names it.
         """
-        written = 0
-        with locked(self._lock):
-            for run in planned_runs(self._output_dir, self._sweep):
-                directory = self._output_dir / "runs" / run["run_id"]
-                if read_status(directory) is None or not (directory / "spec.json").exists():
-                    continue
-                written += self._projection(run, directory).sync()
+        written, failures = 0, []
+        for run in planned_runs(self._output_dir, self._sweep):
+            directory = self._output_dir / "runs" / run["run_id"]
+            if read_status(directory) is None or not (directory / "spec.json").exists():
+                continue
+            try:
+                written += self._sync_run(run, directory)
+            except Exception as error:
+                self._client.get_experiment(self.experiment)  # raises where the store is away
+                failures.append(f"{run['label']} ({run['run_id']}): {error!r}")
+        if failures:
+            raise NotProjected("; ".join(failures))
         return written
 
     def sync_study(self) -> None:
         """Put the report, once written, into the study run."""
         folder = self._output_dir / "reports" / self._sweep
-        files = sorted(p for p in folder.rglob("*") if p.suffix in _REPORT_FILES)
-        seen = tuple((str(p), p.stat().st_mtime_ns) for p in files)
-        if not (folder / "results.json").exists() or seen == self._report_seen:
+        seen = tuple((str(path), *stamp(path)) for path in report_files(folder))
+        if not seen or seen == self._report_seen:
             return
-        with locked(self._lock):
-            run = self._find(f"tags.{STUDY_TAG} = 'true'") or self._client.create_run(
+
+        def study() -> TrackedRun:
+            return find_run(self._client, self.experiment, STUDY) or create_run(
+                self._client,
                 self.experiment,
-                tags={STUDY_TAG: "true", "sweep": self._sweep},
-                run_name=pages.study_name(self._sweep),
+                STUDY,
+                pages.study_name(self._sweep),
+                report_moment(folder),
             )
-            self._fill_study(run, folder, files)
+
+        with locked(self._lock):
+            self._agreeing(study, lambda tracked: fill_study(tracked, self._plan(), folder))
         self._report_seen = seen
 
-    def _fill_study(self, run: Run, folder: Path, files: list[Path]) -> None:
-        for path in files:
-            parent = path.relative_to(folder).parent.as_posix()
-            self._client.log_artifact(run.info.run_id, str(path), None if parent == "." else parent)
-        self._client.set_tag(run.info.run_id, "mlflow.note.content", pages.study_note(folder))
-        results = folder / "results.json"
-        moment = round(results.stat().st_mtime * 1000)
-        content = read_json(results)
-        complete = str(bool(content.get("complete"))).lower()  # false: a look on the way
-        self._client.set_tag(run.info.run_id, "complete", complete)
-        found = pages.study_metrics(self._plan(), content)
-        metrics = [Metric(name, value, moment, step) for name, value, step in found]
-        for i in range(0, len(metrics), 1000):
-            self._client.log_batch(run.info.run_id, metrics=metrics[i : i + 1000])
-        self._client.set_terminated(run.info.run_id, "FINISHED", moment)
+    def clear(self) -> int:
+        """Put what we made into MLflow's trash, so that a sync makes it anew; returns the number.
 
-    def clear(self) -> None:
-        """Delete the sweep's runs from MLflow, so that a sync makes them anew."""
+        Runs that people added stay, and their tags and descriptions on ours come back.
+        """
         with locked(self._lock):
-            for run in self._all_runs():
+            ours = [run for run in self._all_runs() if CURSOR_TAG in run.data.tags]
+            for run in ours:
                 self._client.delete_run(run.info.run_id)
         self._runs.clear()
+        self._report_seen = None
+        return len(ours)
 
-    def _open_experiment(self, uri: str) -> str:
-        found = self._client.get_experiment_by_name(self._sweep)
-        if found is not None:
-            if found.lifecycle_stage != "active":
-                self._client.restore_experiment(found.experiment_id)
-            return found.experiment_id
-        # A server keeps artifacts where it was told to; beside SQLite they get a place of ours,
-        # because MLflow's own default depends on the current directory.
-        location = None
-        if uri.startswith(_SQLITE):
-            location = (self._output_dir / "mlartifacts" / self._sweep).as_uri()
+    def _sync_run(self, run: dict[str, Any], directory: Path) -> int:
+        """The lock is held for one run: trackers of several schedulers take turns."""
+        projection = self._runs.setdefault(run["run_id"], RunProjection(self._client, directory))
+        if not projection.due(run):
+            return 0
+        identity = ("run_id", run["run_id"])
+
+        def tracked() -> TrackedRun:
+            return find_run(self._client, self.experiment, identity) or create_run(
+                self._client,
+                self.experiment,
+                identity,
+                run["label"],
+                milliseconds(read_status(directory)["started"]),
+                run["colour"],
+            )
+
+        with locked(self._lock):
+            return self._agreeing(tracked, lambda found: projection.sync(found, self._sweep, run))
+
+    def _agreeing(self, find: Callable[[], TrackedRun], write: Callable[[TrackedRun], Any]) -> Any:
+        """Write; where MLflow contradicts the files, whose word counts, into a new run.
+
+        Training that does not repeat to the bit, or scores made anew, lead here.
+        """
+        tracked = find()
         try:
-            return self._client.create_experiment(self._sweep, artifact_location=location)
-        except MlflowException:  # another tracker on the same server was faster
-            found = self._client.get_experiment_by_name(self._sweep)
-            if found is None:
-                raise
-            return found.experiment_id
+            return write(tracked)
+        except Contradiction:
+            self._client.delete_run(tracked.id)
+            return write(find())
 
     def _describe_experiment(self) -> None:
         plan = self._plan()
@@ -146,48 +139,30 @@ class SweepProjection:
     def _plan(self) -> dict[str, Any]:
         return read_json(self._output_dir / "reports" / self._sweep / "plan.json")
 
-    def _projection(self, run: dict[str, Any], directory: Path) -> RunProjection:
-        name = run["run_id"]
-        if name not in self._runs:
-            found = self._find(f"tags.run_id = '{name}'") or create_run(
-                self._client, self.experiment, self._sweep, run, directory
-            )
-            # Searching and creating return what was there before the tags; read it whole.
-            whole = self._client.get_run(found.info.run_id)
-            self._runs[name] = RunProjection(self._client, directory, whole)
-        return self._runs[name]
-
-    def _find(self, condition: str) -> Run | None:
-        found = self._client.search_runs([self.experiment], condition, max_results=1)
-        return found[0] if found else None
-
-    def _all_runs(self) -> Iterator[Run]:
-        token = None
-        pages = []
+    def _all_runs(self) -> list[Run]:
+        runs, token = [], None
         while True:
             page = self._client.search_runs([self.experiment], page_token=token)
-            pages.extend(page)
+            runs.extend(page)
             token = page.token
             if not token:
-                return iter(pages)
+                return runs
 
 
-def planned_runs(output_dir: Path, sweep: str) -> list[dict[str, Any]]:
-    """The runs of a sweep's plan.json, each once, with the facts of its (first) arm.
-
-    Each has `run_id`, `seed`, `depends_on`, all its `arms`, a `label` and a `colour`.
-    """
-    plan = read_json(output_dir / "reports" / sweep / "plan.json")
-    facts = {arm["arm"]: arm for arm in plan["arms"]}
-    colours = pages.colours(plan)
-    runs: dict[str, dict[str, Any]] = {}
-    for entry in plan["runs"]:
-        name = entry["run_id"]
-        if name in runs:
-            runs[name]["arms"].append(entry["arm"])
-        else:
-            runs[name] = {**facts[entry["arm"]], **entry, "arms": [entry["arm"]]}
-    for run in runs.values():
-        run["label"] = run_label(run["arms"], run["seed"])
-        run["colour"] = colours[run["arms"][0]]
-    return list(runs.values())
+def _open_experiment(client: MlflowClient, name: str, uri: str, output_dir: Path) -> str:
+    """The id of the experiment, which is made or taken out of the trash if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage != "active":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+    # A server keeps artifacts where it was told to; beside SQLite they get a place of ours,
+    # because MLflow's own default depends on the current directory.
+    location = (output_dir / "mlartifacts" / name).as_uri() if is_file(uri) else None
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:  # another tracker on the same server was faster
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id

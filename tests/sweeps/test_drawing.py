@@ -108,7 +108,7 @@ def test_the_tracker_draws_answers_and_ends_with_the_study(runs, monkeypatch, ca
             os.close(writer)
 
     answers = Closing()
-    Follower(projection, Drawing(runs), 60.0, reader, answers).run()
+    Follower(lambda: projection, Drawing(runs), 60.0, reader, answers).run()
     os.close(reader)
     assert answers.getvalue() == answer + "\n"
     assert projection.calls == ["sync", "sync", "study"]
