@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from experiments.ending import end_process
 from flow3r.errors import ConfigError, DataError, NonFiniteLossError
 
 USAGE_ERROR = 2
@@ -55,3 +56,8 @@ def run_script(main: Callable[[list[str]], int], help_text: str) -> None:
     except (ConfigError, DataError, NonFiniteLossError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
+
+
+def run_worker(main: Callable[[list[str]], int], help_text: str) -> None:
+    """`run_script` for the process of a run or a stage, which ends at once when it has ended."""
+    run_script(lambda arguments: end_process(main(arguments)), help_text)

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from experiments.assembly import choose_device
+from experiments.ending import end_process
 from experiments.exit_codes import DONE, FAILED, INTERRUPTED
 from experiments.rundir import RunDirectory
 from flow3r.config import from_mapping, require
@@ -124,7 +125,7 @@ class Member(Team):
 
     def leave(self, code: int) -> int:
         if code not in ENDED_WELL:
-            _exit(code)  # in an orderly way it would wait for those that wait for it
+            end_process(code)  # in an orderly way it would wait for those that wait for it
         return code
 
 
@@ -214,9 +215,3 @@ def _joined(strategy: str) -> Member:
 
 def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _exit(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -8,7 +8,7 @@ from pathlib import Path
 # The repository, not this folder, so that modules here shadow nothing.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from experiments.arguments import run_script, split_arguments
+from experiments.arguments import run_worker, split_arguments
 
 HELP = """
 Compute one shared stage (data set, video clips, pretraining, chance scores).
@@ -36,4 +36,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_script(main, HELP)
+    run_worker(main, HELP)

@@ -16,13 +16,19 @@ from typing import BinaryIO
 from sweeps.jobs import REPOSITORY, Job
 
 
+def open_log(job: Job) -> BinaryIO:
+    """The log of a job, with a line that says when this attempt began."""
+    log = open(job.directory / "log.txt", "ab")  # noqa: SIM115 - the caller closes it
+    log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {job.label}\n".encode())
+    log.flush()
+    return log
+
+
 class Child:
     """A running job. Its output is appended to `<directory>/log.txt`."""
 
     def __init__(self, job: Job, environment: Mapping[str, str], lock_fd: int) -> None:
-        self.log = open(job.directory / "log.txt", "ab")  # noqa: SIM115 - closed in `poll`
-        self.log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {job.label}\n".encode())
-        self.log.flush()
+        self.log = open_log(job)  # closed in `poll`
         self.process = subprocess.Popen(
             job.command,
             cwd=REPOSITORY,
