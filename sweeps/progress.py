@@ -12,7 +12,7 @@ from experiments.rundir import read_status
 from sweeps.cost import CostModel, in_words
 from sweeps.executors.ledger import ACTIVE, DONE, ELSEWHERE, FAILED, INTERRUPTED, Ledger, Outcome
 from sweeps.executors.resources import Slot
-from sweeps.executors.slots import Observer
+from sweeps.executors.rules import Observer
 from sweeps.forecast import estimate_remaining, remaining_seconds
 from sweeps.jobs import Job, arm_and_seed
 from sweeps.latest import latest_value
