@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,18 +15,20 @@ from sweeps.benchmarks import (
     plan_record,
     read_settings,
 )
-from sweeps.console import make_console
+from sweeps.console import Console, make_console
+from sweeps.console.choice import jobs_echo
 from sweeps.cost import CostModel
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import Ledger
 from sweeps.executors.resources import Slot, available_cores, local_slots
-from sweeps.executors.slots import LocalExecutor, Policy
+from sweeps.executors.slots import LocalExecutor, Observer, Policy
 from sweeps.jobs import Job
 from sweeps.locks import locked
 from sweeps.options import Options, require_writable
+from sweeps.plan_file import git_commit
 from sweeps.preview import table_lines
-from sweeps.progress import Snapshot, take_snapshot
-from sweeps.session import EXIT_STOPPED, exit_code_of, failures, git_commit
+from sweeps.progress import Snapshot, Watch, take_snapshot
+from sweeps.session import EXIT_STOPPED, exit_code_of, failures
 
 
 def preview_sweep(options: Options) -> str:
@@ -62,14 +63,28 @@ def run_sweep(options: Options) -> int:
     jobs = plan_jobs(plan, options.output_dir)
     if plan.settings.rescore:
         _reopen(jobs)
-    ledger = _run_jobs(options, plan, jobs)
+    slots, costs, work = _slots(options, plan), CostModel({}), {}
+
+    def snapshot(ledger: Ledger) -> Snapshot:
+        return take_snapshot(jobs, ledger, costs, len(slots), work)
+
+    console = make_console(options, snapshot)
+    try:
+        _announce(console, jobs, slots, options.output_dir)
+        ledger = _run_jobs(options, plan, jobs, slots, Watch(console, costs, work))
+    finally:
+        console.close()
     code = exit_code_of(ledger)
     words = failures(ledger)
     words += [f"not run: {c.model} on {c.benchmark}: {c.missing}" for c in plan.cells if c.missing]
     if code == EXIT_STOPPED:
-        print("\n".join([*words, "stopped; the same command continues"]))
+        console.finished(code, [*words, "stopped; the same command continues"])
         return code
-    print("\n".join([*_tables(options.output_dir), *words]))
+    from analysis.benchmarks import write_benchmarks  # pandas: not before it is needed
+
+    written = write_benchmarks(options.output_dir)
+    text = ["", written.text, f"Report: {written.path}"]
+    console.finished(code, [*text, *words], written.path)
     return code
 
 
@@ -86,25 +101,34 @@ def _reopen(jobs: Sequence[Job]) -> None:
             states.record_outcome(job.directory, states.INTERRUPTED, "to be scored again")
 
 
-def _run_jobs(options: Options, plan: BenchmarkPlan, jobs: list[Job]) -> Ledger:
-    slots = _slots(options, plan)
-    costs = CostModel({})
-
-    def snapshot(ledger: Ledger) -> Snapshot:
-        return take_snapshot(jobs, ledger, costs, len(slots))
-
-    console = make_console(snapshot, live=sys.stdout.isatty() and options.launcher == "local")
+def _announce(
+    console: Console, jobs: Sequence[Job], slots: Sequence[Slot], output_dir: Path
+) -> None:
     done = sum(states.state_of(job.directory) == states.DONE for job in jobs)
-    console.say(
+    console.planned(
         f"sweep {NAME}: {len(jobs)} evaluations, {done} done already, {len(slots)} "
-        f"slot{'s' if len(slots) != 1 else ''}, in {options.output_dir}"
+        f"slot{'s' if len(slots) != 1 else ''}, in {output_dir}",
+        {
+            "sweep": NAME,
+            "output_dir": str(output_dir),
+            "slots": len(slots),
+            "runs": len(jobs),
+            "done": done,
+            "jobs": [job.id for job in jobs],
+        },
     )
-    make = inline_executor if options.launcher == "inline" else LocalExecutor
+
+
+def _run_jobs(
+    options: Options,
+    plan: BenchmarkPlan,
+    jobs: list[Job],
+    slots: list[Slot],
+    observer: Observer,
+) -> Ledger:
+    make = inline_executor if jobs_echo(options) else LocalExecutor
     policy = Policy(retries=options.retries)
-    try:
-        return make(jobs, slots, console, plan.settings.runtime, policy).run()
-    finally:
-        console.close()
+    return make(jobs, slots, observer, plan.settings.runtime, policy).run()
 
 
 def _slots(options: Options, plan: BenchmarkPlan) -> list[Slot]:
@@ -115,10 +139,3 @@ def _slots(options: Options, plan: BenchmarkPlan) -> list[Slot]:
     if any(slot.gpu is not None for slot in found):
         return found
     return local_slots(count or 1, device, max(1, available_cores() // (count or 1)))
-
-
-def _tables(output_dir: Path) -> list[str]:
-    from analysis.benchmarks import write_benchmarks
-
-    written = write_benchmarks(output_dir)
-    return ["", written.text, f"Report: {written.path}"]
