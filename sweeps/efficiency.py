@@ -6,9 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-# The folder of this script would otherwise shadow other modules; the repository is what we import.
-sys.path.pop(0)
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# The repository, not this folder, so that modules here shadow nothing.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from experiments.arguments import run_script, split_arguments
 from flow3r.errors import ConfigError
