@@ -8,7 +8,7 @@ from pathlib import Path
 # The repository, not this folder, so that modules here shadow nothing.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from experiments.arguments import run_script, split_arguments
+from experiments.arguments import run_worker, split_arguments
 
 HELP = """
 Train and evaluate one run.
@@ -39,6 +39,7 @@ a checkpoint.
 
 def main(arguments: list[str]) -> int:
     """Compose or read the spec, then train, evaluate and record."""
+    from experiments.adoption import adopt_training
     from experiments.execute import StopFlag, ensure_stages, execute
     from experiments.exit_codes import DONE
     from experiments.processes import assemble
@@ -50,9 +51,14 @@ def main(arguments: list[str]) -> int:
     limit_threads(content["runtime"]["threads"])
     stop = StopFlag().install()
     team = assemble(directory, content)
-    code = team.first(
-        lambda: ensure_stages(content["spec"], content["runtime"], directory.output_dir, stop)
-    )
+
+    def prepare() -> int:
+        code = ensure_stages(content["spec"], content["runtime"], directory.output_dir, stop)
+        if code == DONE and (other := adopt_training(directory)):
+            print(f"trained as run {other} was: its training is taken over", flush=True)
+        return code
+
+    code = team.first(prepare)
     if code != DONE:
         return code
     if team.rank == 0:
@@ -71,14 +77,14 @@ def _from_spec(path: str, overrides: list[str]):
 
 def _from_overrides(overrides: list[str]):
     from experiments.compose import compose
-    from experiments.identity import run_id
+    from experiments.found_runs import FoundRuns
     from experiments.rundir import RunDirectory
 
     composed = compose(overrides)
-    identity = run_id(composed.spec)
-    path = composed.output_dir.resolve() / "runs" / identity
-    return RunDirectory.create(path, "run", identity, composed.spec, composed.runtime)
+    runs = composed.output_dir.resolve() / "runs"
+    identity = FoundRuns(runs).run_id(composed.spec)
+    return RunDirectory.create(runs / identity, "run", identity, composed.spec, composed.runtime)
 
 
 if __name__ == "__main__":
-    run_script(main, HELP)
+    run_worker(main, HELP)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from experiments.acceleration import accelerate
+from experiments.adoption import adopted_seconds
 from experiments.assembly import (
     WEIGHTS,
     fingerprints,
@@ -86,7 +87,9 @@ def _train(
     spec, runtime = content["spec"], content["runtime"]
     pools = open_pools(spec, directory.output_dir, runtime)
     model = initial_model(spec, parsed, directory.output_dir).to(device)
-    flops = _flops(parsed, pools, model, device) if group.rank == 0 else None
+    seconds = adopted_seconds(directory)
+    own = group.rank == 0 and seconds is None
+    flops = _flops(parsed, pools, model, device) if own else None
     accelerate(model, parsed.training, runtime, device)
     validation = Validation(model, spec, parsed, directory.output_dir, device)
     every = parsed.evaluation.validation_every
@@ -94,7 +97,10 @@ def _train(
         state = last_checkpoint(directory)
         hooks = silent_hooks(runtime, stop, validation.metrics, every)
     else:
-        _write_provenance(directory, model, pools, device, group, flops)
+        if own:
+            _write_provenance(directory, model, pools, device, group, flops)
+        else:
+            directory.update(train_seconds=seconds)
         recorder = Recorder(directory, runtime, stop, validation.metrics, every, pausing=True)
         state, hooks = recorder.resume(parsed.training.total_steps), recorder.hooks()
     if state is not None and pause_reached(runtime, state.step):
@@ -164,6 +170,8 @@ def _count(module: torch.nn.Module) -> int:
 
 def _write_memory(directory: RunDirectory, device: torch.device) -> None:
     """Add the peak memory of training to the provenance: device memory, or resident on a CPU."""
+    if adopted_seconds(directory) is not None:
+        return
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device)
     else:
