@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -53,8 +54,7 @@ def execute(directory: RunDirectory, stop: Callable[[], bool], team: Team = SING
             complete = _work(content["kind"], team)(directory, content, stop)
     except Exception as error:
         reason = team.blame(error)
-        directory.update(seconds=before + time.monotonic() - started)
-        directory.end("failed", reason, failure_of(reason))
+        _record_failure(directory, reason, before + time.monotonic() - started)
         return FAILED
     directory.update(seconds=before + time.monotonic() - started)
     if complete:
@@ -62,6 +62,16 @@ def execute(directory: RunDirectory, stop: Callable[[], bool], team: Team = SING
         return DONE
     directory.end("interrupted", _why_stopped(directory, content))
     return INTERRUPTED
+
+
+def _record_failure(directory: RunDirectory, reason: str, seconds: float) -> None:
+    """Write down what went wrong; where there is no room for that, it is the log's last line."""
+    try:
+        directory.update(seconds=seconds)
+        directory.end("failed", reason, failure_of(reason))
+    except OSError as error:
+        print(f"status.json could not be written: {error}", file=sys.stderr)
+        print(reason, file=sys.stderr)
 
 
 def _why_stopped(directory: RunDirectory, content: dict) -> str:

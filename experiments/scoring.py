@@ -45,6 +45,15 @@ def predictor(model: Flow3r, precision: str, device: torch.device) -> Predict:
     return predict
 
 
+def _telling(
+    several: Iterator[EvaluationClips], on_progress: Callable[[], None]
+) -> Iterator[EvaluationClips]:
+    """The same batches; `on_progress` is called before each: a benchmark may take long."""
+    for clips in several:
+        on_progress()
+        yield clips
+
+
 class Validation:
     """Cheap metrics on validation clips, for the learning curves and for choices."""
 
@@ -103,7 +112,7 @@ def evaluate_run(
         store = open_dataset(dataset, directory.output_dir)
         predict = predictor(model, parsed.training.precision, device)
         clips = batches(store, len(store), parsed.evaluation.batch, name)
-        result = evaluate_benchmark(predict, clips, modules=(model,))
+        result = evaluate_benchmark(predict, _telling(clips, on_progress), modules=(model,))
         chance = chance_of(spec, name, directory.output_dir)
         records[name] = result.record(store.fingerprint, chance)
         path = directory.path / "predictions" / f"{name}.npz"

@@ -79,11 +79,22 @@ class Workshop:
         return Job(name, kind, name, directory, command, needs, {"name": name})
 
     def executor(
-        self, jobs: list[Job], slots: int = 2, seconds: dict | None = None, **policy: int
+        self,
+        jobs: list[Job],
+        slots: int = 2,
+        seconds: dict | None = None,
+        deadline: float | None = None,
+        **policy: float,
     ) -> LocalExecutor:
-        places = [Slot(i) for i in range(slots)]
-        rules = Policy(**policy)
-        return LocalExecutor(jobs, places, self.recorder, {"device": "cpu"}, rules, seconds=seconds)
+        return LocalExecutor(
+            jobs,
+            [Slot(i) for i in range(slots)],
+            self.recorder,
+            {"device": "cpu"},
+            Policy(**policy),
+            seconds=seconds,
+            deadline=deadline,
+        )
 
     def order(self) -> list[str]:
         """Names in the order in which children started."""

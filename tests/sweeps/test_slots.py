@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from experiments.rundir import now, read_status
 from flow3r.files import write_json
 from sweeps.executors.ledger import DONE, FAILED, INTERRUPTED, Outcome
+from sweeps.jobs import REPOSITORY
 from sweeps.locks import LOCK_NAME, is_locked, try_lock
 
 
@@ -96,6 +99,110 @@ def test_a_killed_child_gets_one_new_attempt(workshop):
     assert states(ledger) == {"once": DONE, "ever": FAILED}
     assert sorted(workshop.order()) == ["ever", "ever", "once", "once"]
     assert ledger.outcomes["ever"].reason == "killed by SIGKILL (out of memory?)"
+    assert ledger.outcomes["ever"].failure == "killed"
+    assert read_status(ledger.jobs["ever"].directory)["failure"] == "killed"
+
+
+def test_a_kill_while_the_kernel_counts_one_is_want_of_memory(workshop, monkeypatch):
+    kills = itertools.count()
+    monkeypatch.setattr("sweeps.executors.attempt.memory_kills", lambda: next(kills))
+    job = workshop.job("a", "os.kill(os.getpid(), signal.SIGKILL)")
+    outcome = workshop.executor([job]).run().outcomes["a"]
+    assert outcome.failure == "out-of-memory"
+    assert workshop.order() == ["a", "a"]  # others may have used the memory: tried once more
+
+
+@pytest.mark.parametrize(
+    ("raised", "name", "attempts"),
+    [
+        ("flow3r.errors.NonFiniteLossError('x')", "non-finite", 1),
+        ("MemoryError('x')", "out-of-memory", 2),
+        ("ValueError('x')", "exit", 1),
+    ],
+)
+def test_a_failure_that_the_child_records_keeps_its_name(workshop, raised, name, attempts):
+    code = f"""
+import flow3r.errors
+from experiments.failure import failure_of
+from experiments.rundir import RunDirectory
+directory = RunDirectory(here)
+directory.begin()
+error = {raised}
+reason = f"{{type(error).__name__}}: {{error}}"
+directory.end("failed", reason, failure_of(reason)); sys.exit(1)
+"""
+    outcome = workshop.executor([workshop.job("a", code)]).run().outcomes["a"]
+    assert (outcome.state, outcome.failure) == (FAILED, name)
+    status = read_status(workshop.folder / "runs" / "a")
+    assert status["attempts"] == attempts
+    assert [end["failure"] for end in status["history"]] == [name] * (attempts - 1)
+
+
+_CHECKPOINTS = """
+def stop(*_):
+    end("interrupted"); os._exit(75)
+signal.signal(signal.SIGTERM, stop)
+begin()
+"""
+
+
+def test_an_attempt_that_takes_too_long_is_asked_to_stop_and_fails_in_the_end(workshop):
+    job = workshop.job("a", _CHECKPOINTS + "time.sleep(60)")
+    outcome = workshop.executor([job], timeout=1.0).run().outcomes["a"]
+    assert outcome == Outcome(FAILED, "took longer than timeout=1 s", "timeout")
+    assert workshop.order() == ["a", "a"]
+
+
+def test_one_that_does_not_stop_within_the_grace_is_killed(workshop):
+    job = workshop.job("a", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
+    outcome = workshop.executor([job], timeout=0.5, grace=0.5, retries=0).run().outcomes["a"]
+    assert outcome.failure == "timeout"
+
+
+def test_one_that_ends_well_within_the_grace_is_done(workshop):
+    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); begin(); time.sleep(2); end('done')"
+    assert states(workshop.executor([workshop.job("a", code)], timeout=0.5).run()) == {"a": DONE}
+
+
+def test_a_silent_process_is_killed_and_a_slow_one_that_speaks_is_not(workshop):
+    speaks = "begin()\nfor _ in range(15):\n    time.sleep(0.2); begin()\nend('done')"
+    jobs = [workshop.job("hung", "begin(); time.sleep(60)"), workshop.job("slow", speaks)]
+    ledger = workshop.executor(jobs, stall=2.0, retries=0).run()
+    assert ledger.outcomes["hung"] == Outcome(FAILED, "no sign of life for 2 s", "stalled")
+    assert ledger.outcomes["slow"].state == DONE
+
+
+def test_what_cannot_be_started_says_so(workshop):
+    job = replace(workshop.job("a"), command=("/nowhere/python",))
+    outcome = workshop.executor([job]).run().outcomes["a"]
+    assert outcome.failure == "start"
+    assert outcome.reason.startswith("could not be started: ")
+
+
+def test_a_disk_without_room_for_a_status_ends_no_scheduler(workshop, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sweeps.states.record_outcome", full)
+    jobs = [workshop.job("a", "sys.exit(3)"), workshop.job("b")]
+    ledger = workshop.executor(jobs).run()
+    assert states(ledger) == {"a": FAILED, "b": DONE}
+    assert "could not be recorded: [Errno 28]" in ledger.outcomes["a"].reason
+
+
+def test_at_the_deadline_children_checkpoint_and_nothing_new_is_started(workshop, monkeypatch):
+    monkeypatch.setattr("sweeps.executors.slots._LEAST_SECONDS", 0.0)
+    jobs = [workshop.job("a", _CHECKPOINTS + "time.sleep(60)"), workshop.job("b")]
+    ledger = workshop.executor(jobs, slots=1, deadline=time.monotonic() + 3.0).run()
+    assert ledger.outcomes == {"a": Outcome(INTERRUPTED, "stopped: the time is up")}
+    assert not ledger.finished()
+    assert workshop.order() == ["a"]
+
+
+def test_a_job_is_not_started_for_the_last_seconds(workshop):
+    executor = workshop.executor([workshop.job("a")], deadline=time.monotonic() + 0.5)
+    assert executor.run().outcomes == {}
+    assert workshop.order() == []
 
 
 def test_success_without_a_done_status_is_a_failure(workshop):
@@ -171,6 +278,57 @@ def test_two_schedulers_start_every_job_once(workshop, monkeypatch):
         thread.join()
     assert sorted(workshop.order()) == sorted(job.id for job in jobs)
     assert all(set(states(ledger).values()) == {DONE} for ledger in results)
+
+
+_ELSEWHERE = """
+import sys
+sys.path.insert(0, {repository!r}); sys.path.insert(0, {tests!r})
+from pathlib import Path
+from conftest import Workshop
+from experiments import lease
+from sweeps.executors import claims
+import test_slots
+lease.machine = lambda: {machine!r}
+# A file system whose locks end at the machine: each machine has lock files of its own.
+claims.LOCK_NAME = ".lock-" + {machine!r}
+workshop = Workshop(Path({folder!r}))
+ledger = workshop.executor(test_slots.shared_jobs(workshop)).run()
+sys.exit(0 if all(o.state == "done" for o in ledger.outcomes.values()) else 1)
+"""
+
+
+def shared_jobs(workshop):
+    return [workshop.job(f"job{i}", "time.sleep(0.2); end('done')") for i in range(8)]
+
+
+def on_machine(workshop, machine):
+    """A scheduler on a machine of that name. The children write nothing for their first moments."""
+    tests = str(REPOSITORY / "tests" / "sweeps")
+    words = {"repository": str(REPOSITORY), "tests": tests, "folder": str(workshop.folder)}
+    return subprocess.Popen([sys.executable, "-c", _ELSEWHERE.format(**words, machine=machine)])
+
+
+def test_schedulers_on_several_machines_start_every_job_once(workshop):
+    schedulers = [on_machine(workshop, name) for name in ("a", "b", "c")]
+    assert [scheduler.wait(timeout=100) for scheduler in schedulers] == [0, 0, 0]
+    assert sorted(workshop.order()) == [f"job{i}" for i in range(8)]
+
+
+def test_a_job_that_was_taken_over_is_let_go_and_its_outcome_left_to_others(workshop, monkeypatch):
+    monkeypatch.setattr("sweeps.executors.slots.RENEW_SECONDS", 0.1)
+    job = workshop.job("a", "begin(); time.sleep(60)")
+    executor = workshop.executor([job])
+
+    def take_over():
+        status = job.directory / "status.json"
+        assert wait_until(status.exists)
+        (job.directory / ".lease-000002").touch()
+        assert wait_until(lambda: ("requeued", "a") in workshop.recorder.events)
+        write_json(status, {**read_status(job.directory), "state": "done"})
+
+    threading.Thread(target=take_over).start()
+    assert executor.run().outcomes == {"a": Outcome(DONE)}
+    assert workshop.order() == ["a"]
 
 
 def test_stop_lets_children_checkpoint_and_records_them_as_interrupted(workshop):
@@ -265,3 +423,4 @@ def stop_when_running(executor, workshop, name, times: int = 1):
 def _quick(monkeypatch):
     monkeypatch.setattr("sweeps.executors.slots._POLL_SECONDS", 0.02)
     monkeypatch.setattr("sweeps.executors.slots._ELSEWHERE_SECONDS", 0.2)
+    monkeypatch.setattr("sweeps.executors.slots._WATCH_SECONDS", 0.1)
