@@ -38,6 +38,8 @@ class PlainConsole(Console):
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         began = self._began.pop(job.id, None)
+        if began is None and outcome.state == DONE and not job.is_run:
+            return  # a stage that was there before: a sweep has many, and nothing was done
         took = "" if began is None else f" after {in_words(time.monotonic() - began)}"
         if began is None and outcome.state == DONE:
             took = " already"

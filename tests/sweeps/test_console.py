@@ -157,6 +157,7 @@ def test_the_plain_console_says_what_starts_and_ends(tmp_path):
     console.requeued(one, "killed by SIGKILL")
     console.ended(one, Outcome("failed", "loss became nan"))
     console.ended(job(tmp_path, "b", seed=1), Outcome(DONE))
+    console.ended(job(tmp_path, "dataset-c", kind="dataset"), Outcome(DONE))  # nothing was done
     console.finished(1, ["failed: flow seed 0"])
     *lines, last = output.getvalue().splitlines()
     lines = [line.split("] ")[1] for line in lines]
