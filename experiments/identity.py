@@ -16,7 +16,7 @@ def canonical(value: Any) -> str:
 
 def run_id(spec: dict[str, Any]) -> str:
     """12 hexadecimal digits of the hash of a resolved run spec."""
-    return hashlib.sha256(canonical(_without_paths(spec)).encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical(without_surroundings(spec)).encode()).hexdigest()[:12]
 
 
 def stage_id(kind: str, spec: dict[str, Any]) -> str:
@@ -24,13 +24,13 @@ def stage_id(kind: str, spec: dict[str, Any]) -> str:
     return f"{kind}-{run_id({'kind': kind, 'spec': spec})}"
 
 
-def _without_paths(value: Any) -> Any:
+def without_surroundings(value: Any) -> Any:
     """Leave out what does not matter where the content is identified beside it: paths of videos and
     weights, and how a teacher's network is run.
     """
     if isinstance(value, dict):
         hidden = SURROUNDINGS if value.get("content") else {"content"}
-        return {k: _without_paths(v) for k, v in value.items() if k not in hidden}
+        return {k: without_surroundings(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, list):
-        return [_without_paths(v) for v in value]
+        return [without_surroundings(v) for v in value]
     return value

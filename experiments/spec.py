@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.migrations import SCHEMA
 from experiments.recorded import RecordedSets
 from flow3r.config import LATER, from_mapping, require, require_choice, to_mapping
 from flow3r.data.mixing import BatchConfig
@@ -20,7 +21,6 @@ from flow3r.teachers.registry import NEED_TRUTH, TEACHERS, make_teacher
 from flow3r.training.config import TrainingConfig
 from flow3r.training.pretrain import PretrainConfig
 
-SCHEMA = 1
 INITIALISATIONS = ("pretrain", "random", "weights", "pi3", "vggt", "dinov2")
 FROM_FILE = ("weights", "pi3", "vggt", "dinov2")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.rundir import RunDirectory
 from flow3r.config import require
 from flow3r.errors import DataError
 from flow3r.files import read_json
@@ -100,4 +101,4 @@ def find_weights(path: Path) -> WeightsSource:
         if path.is_dir():
             raise DataError(f"weights={str(path)!r}: not a run directory (no spec.json)")
         return WeightsSource(path, None, None)
-    return WeightsSource(path, run, read_json(run / "spec.json")["spec"])
+    return WeightsSource(path, run, RunDirectory(run).spec()["spec"])

@@ -30,14 +30,13 @@ def recorded_entries(output_dir: Path, sweep: str, profile: str) -> tuple[Entry,
     return _entries(before["runs"])
 
 
-def superseded_entries(output_dir: Path, sweep: str) -> tuple[Entry, ...]:
-    """Cells of earlier plans whose runs were made with settings that the plan no longer has."""
-    before = _read(plan_path(output_dir, sweep))
-    return _entries(before.get("superseded", ())) if before else ()
+def superseded_entries(plan: Plan, output_dir: Path) -> list[Entry]:
+    """Cells of earlier plans of this folder that the plan has no more, or has other runs for."""
+    return _superseded(plan, _read(plan_path(output_dir, plan.sweep)))
 
 
 @contextmanager
-def planning(output_dir: Path, sweep: str) -> Iterator[None]:
+def held_plan(output_dir: Path, sweep: str) -> Iterator[None]:
     """Hold the plan of a sweep: no other command writes it meanwhile."""
     with locked(plan_path(output_dir, sweep).parent / ".plan.lock"):
         yield
@@ -45,12 +44,12 @@ def planning(output_dir: Path, sweep: str) -> Iterator[None]:
 
 def record_plan(plan: Plan, output_dir: Path) -> None:
     """Write plan.json; ConfigError where the folder holds this sweep in another profile."""
-    with planning(output_dir, plan.sweep):
+    with held_plan(output_dir, plan.sweep):
         write_plan(plan, output_dir)
 
 
 def write_plan(plan: Plan, output_dir: Path) -> None:
-    """As `record_plan`, for who holds the plan already (`planning`)."""
+    """As `record_plan`, for who holds the plan already (`held_plan`)."""
     path = plan_path(output_dir, plan.sweep)
     before = _read(path)
     if before is not None and (other := before["profile"]) != plan.profile:
@@ -62,20 +61,12 @@ def write_plan(plan: Plan, output_dir: Path) -> None:
     directories = [output_dir / "runs" / run.run_id for run in plan.runs]
     finished = sum(states.state_of(directory) == states.DONE for directory in directories)
     record["questions_stated"] = stated(record["questions"], before, finished)
-    superseded = superseded_by(plan, before)
+    superseded = _superseded(plan, before)
     if superseded:
         record["superseded"] = [
             {"arm": entry.arm, "seed": entry.seed, "run_id": entry.run_id} for entry in superseded
         ]
     write_json(path, record)
-
-
-def superseded_by(plan: Plan, before: Mapping[str, Any] | None) -> list[Entry]:
-    """Cells that were planned before, for which the plan has other runs."""
-    if before is None:
-        return []
-    earlier = (*_entries(before.get("superseded", ())), *_entries(before["runs"]))
-    return [entry for entry in dict.fromkeys(earlier) if entry not in set(plan.entries)]
 
 
 def git_commit() -> str | None:
@@ -86,6 +77,13 @@ def git_commit() -> str | None:
     except FileNotFoundError:
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _superseded(plan: Plan, before: Mapping[str, Any] | None) -> list[Entry]:
+    if before is None:
+        return []
+    earlier = (*_entries(before.get("superseded", ())), *_entries(before["runs"]))
+    return [entry for entry in dict.fromkeys(earlier) if entry not in set(plan.entries)]
 
 
 def _entries(rows: Any) -> tuple[Entry, ...]:

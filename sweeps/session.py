@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments import compose, identity, stages
 from flow3r.errors import ConfigError, DataError
-from flow3r.files import read_json, write_json
 from sweeps import states
-from sweeps.console import PlainConsole, make_console
+from sweeps.console import Console, make_console
 from sweeps.cost import CostModel
 from sweeps.drawing import draw_all, draw_headline, figures_due
 from sweeps.executors.choice import make_executor, sweep_slots
-from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger, Outcome
-from sweeps.executors.resources import Slot
-from sweeps.jobs import REPOSITORY, Job, needed_jobs, plan_jobs
-from sweeps.locks import locked
-from sweeps.options import Options, require_writable
+from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger
+from sweeps.jobs import Job, plan_jobs
+from sweeps.options import Options
 from sweeps.pages import links
-from sweeps.plan import Experiments, Plan, expand, plan_record
+from sweeps.plan import Plan
+from sweeps.plan_file import superseded_entries
+from sweeps.planning import make_plan, make_recorded_plan
 from sweeps.preview import preview
-from sweeps.progress import Snapshot, take_snapshot
-from sweeps.questions import stated
+from sweeps.progress import InWork, Snapshot, Watch, take_snapshot
+from sweeps.selection import Selection, chosen_runs, select
+from sweeps.superseded import superseded_runs
+from sweeps.timeline import Timeline, timeline_path
 from sweeps.tracker import Tracker
 
 EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
@@ -38,42 +36,48 @@ def preview_sweep(options: Options) -> str:
     plan = make_plan(options)
     jobs = plan_jobs(plan, options.output_dir)
     costs = make_costs(plan, options.output_dir)
-    return preview(plan, jobs, costs, len(sweep_slots(options, plan)), options.output_dir)
+    slots = len(sweep_slots(options, plan))
+    text = preview(plan, jobs, _select(options, plan, jobs), costs, slots, options.output_dir)
+    return "\n".join([text, *_superseded(plan, options.output_dir)])
 
 
 def run_sweep(options: Options) -> int:
     """Run the whole sweep; returns the exit code."""
-    plan = make_plan(options)
-    require_writable(options.output_dir)
-    record_plan(plan, options.output_dir)
+    plan = make_recorded_plan(options)
     jobs = plan_jobs(plan, options.output_dir)
+    selection = _select(options, plan, jobs)
+    session = _Session(options, plan, jobs, selection, make_costs(plan, options.output_dir))
+    console = make_console(options, session.snapshot)
     tracker = None
     if options.tracking:
         tracker = Tracker(options.output_dir, plan.sweep, options.tracking_uri)
-    exit_code, closing = EXIT_FAILED, []
+    exit_code, words, closing = EXIT_FAILED, [], _Closing()
     try:
-        ledger = _run_jobs(options, plan, jobs)
-        exit_code = exit_code_of(ledger)
-        closing = failures(ledger)
+        ledger = session.run(console)
+        exit_code = exit_code_of(ledger) or (EXIT_FAILED if selection.failed else EXIT_DONE)
+        words = failures(ledger)
         if exit_code == EXIT_STOPPED:
-            closing.append("stopped; the same command continues")
+            words.append("stopped; the same command continues")
         else:
-            words, reported = _close(options, plan, jobs, tracker)
-            closing += words
-            exit_code = exit_code if reported else EXIT_FAILED
+            closing = _close(options, plan, jobs, tracker, console)
+            exit_code = exit_code if closing.well else EXIT_FAILED
     finally:
         problem = tracker.finish() if tracker else None
+    words += closing.words
     if problem:
-        closing.append(f"warning: {problem}")
-    print("\n".join(closing))
+        words.append(f"warning: {problem}")
+    console.finished(exit_code, words, closing.report)
     return exit_code
 
 
-def make_plan(options: Options) -> Plan:
-    """Compose and expand the sweep."""
-    experiments = Experiments(compose.compose, identity.run_id, stages.required_stages)
-    sweep = compose.load_sweep(options.sweep, options.profile)
-    return expand(sweep, options.profile, options.overrides, options.seeds, experiments)
+def _select(options: Options, plan: Plan, jobs: Sequence[Job]) -> Selection:
+    chosen = chosen_runs(plan, options.only)
+    state = {job.id: states.state_of(job.directory) for job in jobs}
+    return select(jobs, state, chosen, options.retry)
+
+
+def _superseded(plan: Plan, output_dir: Path) -> list[str]:
+    return superseded_runs(plan, superseded_entries(plan, output_dir), output_dir)
 
 
 def make_costs(plan: Plan, output_dir: Path) -> CostModel:
@@ -83,24 +87,7 @@ def make_costs(plan: Plan, output_dir: Path) -> CostModel:
     return costs
 
 
-def record_plan(plan: Plan, output_dir: Path) -> None:
-    """Write plan.json; ConfigError where the folder holds this sweep in another profile."""
-    path = output_dir / "reports" / plan.sweep / "plan.json"
-    with locked(path.parent / ".plan.lock"):
-        before = read_json(path) if path.exists() else None
-        if before is not None and (other := before["profile"]) != plan.profile:
-            raise ConfigError(
-                f"output_dir={output_dir} holds sweep={plan.sweep} with profile={other}, not "
-                f"profile={plan.profile}; choose another output_dir, or profile={other}"
-            )
-        record = plan_record(plan, git_commit())
-        directories = [output_dir / "runs" / run.run_id for run in plan.runs]
-        finished = sum(states.state_of(directory) == states.DONE for directory in directories)
-        record["questions_stated"] = stated(record["questions"], before, finished)
-        write_json(path, record)
-
-
-def draw_figures(jobs: Sequence[Job], tracker: Tracker | None) -> list[str]:
+def draw_figures(jobs: Sequence[Job], tracker: Tracker | None, console: Console) -> list[str]:
     """Wait until all finished runs have their figures; returns a warning for each that has none.
 
     The tracker has drawn most of them meanwhile. Without one they are drawn here.
@@ -108,7 +95,7 @@ def draw_figures(jobs: Sequence[Job], tracker: Tracker | None) -> list[str]:
     runs = [(job.label, job.directory) for job in jobs if job.is_run]
     due = sum(figures_due(directory) for _, directory in runs)
     if due:
-        print(f"drawing the figures of {due} run{'s' if due != 1 else ''}", flush=True)
+        console.say(f"drawing the figures of {due} run{'s' if due != 1 else ''}")
     undrawn = tracker.draw_figures() if tracker else None
     if undrawn is None:
         undrawn = draw_all(runs)
@@ -119,49 +106,62 @@ def draw_figures(jobs: Sequence[Job], tracker: Tracker | None) -> list[str]:
     return words
 
 
-def _run_jobs(options: Options, plan: Plan, jobs: Sequence[Job]) -> Ledger:
-    finished = {job.id for job in jobs if states.state_of(job.directory) == states.DONE}
-    runs = [job for job in jobs if job.is_run]
-    costs = make_costs(plan, options.output_dir)
-    slots = len(sweep_slots(options, plan))
+@dataclass(frozen=True)
+class _Session:
+    """The jobs that this invocation looks at, and what it learns of them meanwhile."""
 
-    def snapshot(ledger: Ledger) -> Snapshot:
-        return take_snapshot(runs, ledger, costs, slots)
+    options: Options
+    plan: Plan
+    jobs: Sequence[Job]
+    selection: Selection
+    costs: CostModel
+    work: dict[str, InWork] = field(default_factory=dict)
 
-    console = make_console(snapshot, live=sys.stdout.isatty() and options.launcher == "local")
-    open_jobs = needed_jobs(jobs, finished)
-    open_runs = sum(job.is_run for job in open_jobs)
-    console.say(
-        f"sweep {plan.sweep}, profile {plan.profile}: {len(runs)} runs, "
-        f"{len(runs) - open_runs} done already, {slots} slot{'s' if slots != 1 else ''}, "
-        f"in {options.output_dir}"
-    )
-    try:
-        observer = _Learning(console, costs)
-        executor = make_executor(options, plan, open_jobs, observer, costs.known(open_jobs))
-        return executor.run()
-    finally:
-        console.close()
+    @property
+    def slots(self) -> int:
+        return len(sweep_slots(self.options, self.plan))
 
+    def snapshot(self, ledger: Ledger) -> Snapshot:
+        """For the console."""
+        left = {job.id for job in self.selection.left}
+        runs = [job for job in self.jobs if job.is_run and job.id not in left]
+        return take_snapshot(runs, ledger, self.costs, self.slots, self.work)
 
-class _Learning:
-    """Passes everything on to the console, and the time of finished jobs to the cost model."""
+    def run(self, console: Console) -> Ledger:
+        """Run what is open."""
+        self._announce(console)
+        open_jobs = self.selection.jobs
+        path = timeline_path(self.options.output_dir, self.plan.sweep)
+        timeline = Timeline(path, self.slots, Watch(console, self.costs, self.work))
+        seconds = self.costs.known(open_jobs)
+        try:
+            executor = make_executor(self.options, self.plan, open_jobs, timeline, seconds)
+            with timeline.recording():
+                return executor.run()
+        finally:
+            console.close()
 
-    def __init__(self, console: PlainConsole, costs: CostModel) -> None:
-        self._console = console
-        self._costs = costs
-        self._began: dict[str, float] = {}
-        self.requeued, self.tick = console.requeued, console.tick
-
-    def started(self, job: Job, slot: Slot) -> None:
-        self._began.setdefault(job.id, time.monotonic())
-        self._console.started(job, slot)
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        # A slot is also taken while the process starts up, which no status file can know.
-        wall = time.monotonic() - self._began.get(job.id, time.monotonic())
-        self._costs.learn_job(job, at_least=wall)
-        self._console.ended(job, outcome)
+    def _announce(self, console: Console) -> None:
+        runs, plan = [job for job in self.jobs if job.is_run], self.plan
+        left, todo = len(self.selection.left), sum(job.is_run for job in self.selection.jobs)
+        slots, done = self.slots, len(runs) - left - todo
+        console.planned(
+            f"sweep {plan.sweep}, profile {plan.profile}: {len(runs)} runs, {done} done already, "
+            + (f"{left} left alone, " if left else "")
+            + f"{slots} slot{'s' if slots != 1 else ''}, in {self.options.output_dir}",
+            {
+                "sweep": plan.sweep,
+                "profile": plan.profile,
+                "output_dir": str(self.options.output_dir),
+                "slots": slots,
+                "runs": len(runs),
+                "done": done,
+                "left_alone": left,
+                "jobs": [job.id for job in self.selection.jobs],
+            },
+        )
+        for line in _superseded(plan, self.options.output_dir):
+            console.say(line)
 
 
 def exit_code_of(ledger: Ledger) -> int:
@@ -179,47 +179,48 @@ def failures(ledger: Ledger) -> list[str]:
     return [*words, *(f"log: {j.directory / 'log.txt'}" for j, _ in failed if _has_log(j))]
 
 
+@dataclass
+class _Closing:
+    """What is said at the end; `well`: nothing went wrong after the runs."""
+
+    words: list[str] = field(default_factory=list)
+    report: Path | None = None
+    well: bool = True
+
+
 def _close(
-    options: Options, plan: Plan, jobs: Sequence[Job], tracker: Tracker | None
-) -> tuple[list[str], bool]:
-    """Figures, then the report, which shows them; what to say, and whether it was written."""
-    warnings = draw_figures(jobs, tracker)
-    words, reported = [], True
+    options: Options, plan: Plan, jobs: Sequence[Job], tracker: Tracker | None, console: Console
+) -> _Closing:
+    """Figures, then the report, which shows them."""
+    warnings = draw_figures(jobs, tracker, console)
+    closing = _Closing()
     if any(job.is_run and states.state_of(job.directory) == states.DONE for job in jobs):
         missing = draw_headline(options.output_dir, plan.sweep)
         if missing:
             warnings.append(f"warning: the headline's arms are not drawn side by side: {missing}")
-        try:
-            words = _report(options.output_dir, plan.sweep)
-        except (ConfigError, DataError) as error:  # the records cannot be compared as they are
-            words, reported = [f"no report: {error}"], False
-        except Exception:  # the runs are safe; say what remains to be done instead of hiding them
-            traceback.print_exc()
-            again = f"sweep={plan.sweep} output_dir={options.output_dir}"
-            words = [f"no report (see above); python analysis/report.py {again} tries again"]
-            reported = False
+        closing = _report(options.output_dir, plan.sweep)
     if tracker:
         uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
-        words += links(uri, tracker.experiment)
-    return words + warnings, reported
+        closing.words += links(uri, tracker.experiment)
+    closing.words += warnings
+    return closing
+
+
+def _report(output_dir: Path, sweep: str) -> _Closing:
+    from analysis.report import write_report
+
+    try:
+        summary = write_report(output_dir, sweep)
+    except (ConfigError, DataError) as error:  # the records cannot be compared as they are
+        return _Closing([f"no report: {error}"], well=False)
+    except Exception:  # the runs are safe; say what remains to be done instead of hiding them
+        traceback.print_exc()
+        again = f"sweep={sweep} output_dir={output_dir}"
+        words = [f"no report (see above); python analysis/report.py {again} tries again"]
+        return _Closing(words, well=False)
+    words = ["", summary.table, "", summary.answer, "", f"Report: {summary.path}"]
+    return _Closing(words, summary.path)
 
 
 def _has_log(job: Job) -> bool:
     return (job.directory / "log.txt").exists()
-
-
-def _report(output_dir: Path, sweep: str) -> list[str]:
-    from analysis.report import write_report
-
-    summary = write_report(output_dir, sweep)
-    return ["", summary.table, "", summary.answer, "", f"Report: {summary.path}"]
-
-
-def git_commit() -> str | None:
-    """The commit that runs; None outside a repository."""
-    words = ["git", "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None

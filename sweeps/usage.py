@@ -16,8 +16,10 @@ Options
   profile=laptop          the size of everything; one of the profiles below
   output_dir=outputs      where runs, stages, reports and mlflow.db go
   dry_run=true            print the plan (runs, states, cost) and do nothing
-  seeds=[0,1]             these seeds instead of the sweep's own
-  only=ARM,...            execute these runs alone: arms, patterns such as 3d-*, or run ids
+  seeds=[0,1]             these seeds instead of the sweep's own; what was planned in this folder
+                          of other seeds stays in the plan and in the report, but is not run now
+  only=ARM,...            run these alone: arms, patterns such as '3d-*', or ids of runs (their
+                          first six digits do); the plan and the report stay whole
   retry=all               which unfinished runs to look at: all, failed (those that failed before)
                           or none (all but those)
   tuned=true              the settings that sweep=tuning chose for each formulation
@@ -36,7 +38,7 @@ Options
                           A duration is seconds (90), or 90s, 45m, 2h30m, 1d12h.
 Overrides
   name=value              any setting of the run config that the arms do not set,
-                          e.g. training.clip=0.5 or runtime.device=cpu
+                          e.g. training.optimiser.clip_norm=0.5 or runtime.device=cpu
 sweep=benchmarks trains nothing; its settings are those of experiments/configs/sweep/benchmarks.yaml
   file=mine.yaml          a copy of it, filled in
   models.NAME.run=DIR     or .weights=FILE, or .predictions=FOLDER: what is evaluated

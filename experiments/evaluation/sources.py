@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
+from experiments.rundir import RunDirectory
 from flow3r.config import require_choice
 from flow3r.errors import DataError
 from flow3r.evaluation.prediction_files import POINTS, POSES_ARRAY, POSES_TEXT
-from flow3r.files import read_json
 from flow3r.formulations.assembled import Flow3r
 from flow3r.library.create import model_config
 from flow3r.library.load import WEIGHTS, find_run, load
@@ -99,7 +99,7 @@ def _listing(path: Path) -> bytes:
 
 
 def _run(run: Path, path: Path) -> Source:
-    content = read_json(run / "spec.json")
+    content = RunDirectory(run).spec()
     require_choice("kind of run directory", content["kind"], WEIGHTS)
     weights = path if path.is_file() and path.suffix != ".json" else run / WEIGHTS[content["kind"]]
     if not weights.is_file():

@@ -1,9 +1,12 @@
 """What must and what must not change a run's id."""
 
+from dataclasses import fields
+
 import pytest
 
 from experiments.compose import compose
 from experiments.identity import canonical, run_id
+from experiments.spec import RunSpec
 from experiments.stages import required_stages
 
 
@@ -11,44 +14,63 @@ def identity(*overrides: str) -> str:
     return run_id(compose(["profile=smoke", *overrides]).spec)
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "output_dir=/elsewhere",
-        "runtime.device=cpu",
-        "runtime.threads=4",
-        "runtime.log_every=3",
-        "runtime.checkpoint_seconds=1",
-        "cost.run=5",
-        "runtime.store=/elsewhere",
-        "runtime.label_workers=4",
-        "runtime.pause_at=3",
-        "formulation=flow-factored",
+SURROUNDINGS = {
+    "paths": ["output_dir=/elsewhere", "runtime.store=/elsewhere"],
+    "device": ["runtime.device=cpu", "runtime.threads=4", "runtime.processes=2"],
+    "recording": ["runtime.log_every=3", "runtime.checkpoint_seconds=1", "runtime.pause_at=2"],
+    "speed": ["runtime.activation_checkpointing=true", "runtime.workers=2"],
+    "labelling": ["runtime.label_workers=4"],
+    "cost": ["cost.run=5"],
+    "the default, written out": ["formulation=flow-factored", "seed=0"],
+}
+"""Nothing that could change a number."""
+SCIENCE = {
+    "seed": ["seed=1"],
+    "formulation": ["formulation=flow-tracking", "formulation=flow-projective"],
+    "model": ["model.encoder.depth=2", "model=vggt-smoke"],
+    "initialisation": ["initialisation.pretrain.seed=5", "initialisation.pretrain.batch.replay=12"],
+    "data": [
+        "data.unlabelled_clips=3",
+        "data.labelled_clips=1",
+        "data.test.static.seed=77",
+        "data.labelled.count=9",
+        "size.test_clips=9",
+        "teacher=noisy",
     ],
-)
+    "batch": ["batch.labelled=4", "batch.replay=1"],
+    "loss": ["loss.flow_weight=1"],
+    "training": [
+        "training.stages.1.lr=0.1",
+        "training.precision=bfloat16",
+        "training.optimiser.clip_norm=0.5",
+        "steps.matching=5",
+    ],
+    "evaluation": ["evaluation.validation_every=3", "evaluation.batch=2"],
+}
+"""Group of a run spec -> overrides of it."""
+
+
+def cases(groups):
+    return [pytest.param(o, id=f"{group}: {o}") for group, found in groups.items() for o in found]
+
+
+@pytest.mark.parametrize("override", cases(SURROUNDINGS))
 def test_surroundings_do_not_change_the_id(override):
     assert identity(override) == identity()
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "seed=1",
-        "formulation=flow-tracking",
-        "data.unlabelled_clips=3",
-        "data.labelled_clips=1",
-        "loss.flow_weight=1",
-        "training.stages.1.lr=0.1",
-        "training.precision=bfloat16",
-        "batch.labelled=4",
-        "teacher=noisy",
-        "size.test_clips=9",
-        "steps.matching=5",
-        "model.encoder.depth=2",
-    ],
-)
+@pytest.mark.parametrize("override", cases(SCIENCE))
 def test_science_changes_the_id(override):
     assert identity(override) != identity()
+
+
+def test_every_group_of_a_spec_is_in_the_table():
+    assert set(SCIENCE) == {entry.name for entry in fields(RunSpec)} - {"schema"}
+
+
+def test_the_schema_is_part_of_the_id():
+    spec = compose(["profile=smoke"]).spec
+    assert run_id({**spec, "schema": spec["schema"] + 1}) != run_id(spec)
 
 
 def test_videos_are_identified_by_content_not_by_folder():

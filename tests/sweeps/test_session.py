@@ -32,14 +32,18 @@ sys.exit(1 if bad else 0)
 """
 
 
+def _digest(spec):
+    return f"{hash(str(spec)) % 16**12:012x}"
+
+
 @pytest.fixture
 def invoke(tmp_path, monkeypatch, tiny):
     """Runs the sweep `tiny` with children whose formulation `bad` fails; returns the exit code."""
     fake = tiny.fake()
-    monkeypatch.setattr(session.compose, "load_sweep", lambda name, profile: tiny.sweep)
-    monkeypatch.setattr(session.compose, "compose", fake.compose)
-    monkeypatch.setattr(session.identity, "run_id", lambda spec: f"{hash(str(spec)) % 16**12:012x}")
-    monkeypatch.setattr(session.stages, "required_stages", fake.required_stages)
+    monkeypatch.setattr("experiments.compose.load_sweep", lambda name, profile: tiny.sweep)
+    monkeypatch.setattr("experiments.compose.compose", fake.compose)
+    monkeypatch.setattr("experiments.identity.run_id", _digest)
+    monkeypatch.setattr("experiments.stages.required_stages", fake.required_stages)
     summary = SimpleNamespace(table="THE TABLE", answer="The answer.", path=tmp_path / "report.md")
     report = SimpleNamespace(write_report=lambda output_dir, sweep: summary)
     monkeypatch.setitem(sys.modules, "analysis.report", report)
@@ -107,7 +111,12 @@ def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
         experiment="7",
     )
     monkeypatch.setattr(session, "Tracker", lambda *words: tracker)
-    monkeypatch.setattr(session, "_report", lambda *words: order.append("report") or ["REPORT"])
+    summary = SimpleNamespace(table="REPORT", answer="", path="report.md")
+    monkeypatch.setattr(
+        sys.modules["analysis.report"],
+        "write_report",
+        lambda *words: order.append("report") or summary,
+    )
     assert invoke(tracking=True) == 0
     assert order == ["draw", "report", "finish"]
     output = capsys.readouterr().out
@@ -115,7 +124,7 @@ def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
 
 
 def test_a_report_that_fails_hides_nothing_else(invoke, monkeypatch, capsys):
-    monkeypatch.setattr(session, "_report", lambda *words: 1 / 0)
+    monkeypatch.setattr(sys.modules["analysis.report"], "write_report", lambda *words: 1 / 0)
     assert invoke(bad="flow") == 1
     captured = capsys.readouterr()
     assert "failed: flow/flow-again seed 0" in captured.out
