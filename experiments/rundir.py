@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import failure
+from experiments.migrations import migrated
 from flow3r.errors import DataError
-from flow3r.files import read_json, write_json, write_text
+from flow3r.files import naming, read_json, remove_unfinished, write_json, write_text
 
 STATES = ("running", "done", "failed", "interrupted")
 HEARTBEAT_SECONDS = 3.0
@@ -106,14 +107,24 @@ class RunDirectory:
         return self.path.parent.parent
 
     def spec(self) -> dict[str, Any]:
-        """The content of spec.json; DataError if it is missing."""
+        """The content of spec.json, a run's spec in the words of the present schema.
+
+        DataError if it is missing, or newer than this code.
+        """
         path = self.path / "spec.json"
         if not path.exists():
             raise DataError(f"{path} is missing; a run directory has a spec.json")
-        return read_json(path)
+        content = read_json(path)
+        if content["kind"] != "run":
+            return content
+        try:
+            return {**content, "spec": migrated(content["spec"])}
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     def begin(self) -> None:
-        """Mark the directory as running, one attempt more."""
+        """Mark the directory as running, one attempt more, and tidy up after killed ones."""
+        remove_unfinished(self.path)
         before = read_status(self.path)
         started = before["started"] if before else now()
         history = [*before.get("history", ()), end_of_attempt(before)] if before else []
@@ -153,7 +164,8 @@ class RunDirectory:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        path = self.path / "metrics.jsonl"
+        with naming(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def truncate_metrics(self, step: int) -> None:
