@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from experiments.content import identify
+from experiments.grid import grid_arms
+from flow3r.config import require
 from flow3r.errors import ConfigError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -105,7 +107,7 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
     if profile not in choices("profile"):
         raise ConfigError(f"profile={profile!r} is not known; choose one of {choices('profile')}")
     sweep = yaml.safe_load((CONFIGS / "sweep" / f"{name}.yaml").read_text(encoding="utf-8"))
-    if "arms" not in sweep:
+    if "arms" not in sweep and "grid" not in sweep:
         raise ConfigError(f"sweep={name} trains nothing: it has no arms; see sweeps/run.py --help")
     profiles = sweep.pop("profiles", {})
     if profiles and profile not in profiles:
@@ -113,7 +115,7 @@ def load_sweep(name: str, profile: str) -> dict[str, Any]:
             f"sweep={name} is not laid out for profile={profile}; it has {sorted(profiles)}"
         )
     merged = {"name": name, **sweep, **profiles.get(profile, {})}
-    return _with_scaling_arms(_with_profile_values(merged))
+    return _with_scaling_headline(_with_profile_values(_with_grid_arms(merged)))
 
 
 def _with_profile_values(sweep: dict[str, Any]) -> dict[str, Any]:
@@ -132,19 +134,24 @@ def _filled(override: str, values: dict[str, Any]) -> str:
     return override
 
 
-def _with_scaling_arms(sweep: dict[str, Any]) -> dict[str, Any]:
-    """One arm per count of the scaling axis, out of the sweep's template."""
-    counts = sweep.pop("counts", ())
-    template = sweep.pop("template", None)
-    if not counts:
+def _with_grid_arms(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The arms of the sweep's grid after its explicit ones."""
+    grid, values = sweep.pop("grid", None), sweep.pop("grid_values", {})
+    if grid is None:
         return sweep
-    prefix, axis = sweep["scaling"]["arm_prefix"], sweep["scaling"]["axis"]
-    points = {
-        f"{prefix}{count}": {"overrides": [*template["overrides"], f"data.{axis}={count}"]}
-        for count in counts
-    }
-    headline = {**sweep["headline"], "arm": f"{prefix}{max(counts)}"}
-    return {**sweep, "headline": headline, "arms": {**sweep["arms"], **points}}
+    arms, explicit = grid_arms(grid, values), sweep.get("arms") or {}
+    twice = sorted(set(arms) & set(explicit))
+    require(not twice, f"grid.name={grid['name']!r}: {twice} are among the explicit arms, too")
+    return {**sweep, "arms": {**explicit, **arms}}
+
+
+def _with_scaling_headline(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The headline's arm is the largest one on the scaling axis."""
+    if not sweep.get("scaling") or "arm" in sweep["headline"]:
+        return sweep
+    prefix = sweep["scaling"]["arm_prefix"]
+    largest = max(int(arm.removeprefix(prefix)) for arm in sweep["arms"] if arm.startswith(prefix))
+    return {**sweep, "headline": {**sweep["headline"], "arm": f"{prefix}{largest}"}}
 
 
 def _compose_plain(overrides: tuple[str, ...]) -> dict[str, Any]:

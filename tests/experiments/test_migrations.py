@@ -159,7 +159,7 @@ def test_no_default_that_a_spec_leaves_out_has_changed():
     changed = {name: value for name, value in LEFT_OUT.items() if found.get(name) != value}
     assert not changed, (
         f"recorded specs leave out {changed}, and the defaults are others now, so the same id "
-        "would mean another run: raise SCHEMA in experiments/migrations.py and let the migration write "
-        "the old values into old specs"
+        "would mean another run: raise SCHEMA in experiments/migrations.py and let the migration "
+        "write the old values into old specs"
     )
     assert set(found) == set(LEFT_OUT), "add the new field to LEFT_OUT"
