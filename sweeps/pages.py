@@ -78,7 +78,7 @@ def run_note(run: Mapping[str, Any], directory: Path, status: Mapping[str, Any])
     parts = [
         f"{run['formulation']}, seed {run['seed']}: {run['labelled_clips']} labelled and "
         f"{run['unlabelled_clips']} unlabelled clips (arm {', '.join(run['arms'])}).",
-        f"Files: `{directory}`",
+        f"Files: `{directory}`, the weights: `checkpoint/weights.pt`",
         f"Evaluate again: `python experiments/evaluate.py run={directory}`",
     ]
     if status.get("reason"):
