@@ -7,7 +7,6 @@ import platform
 import socket
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "einops", "numpy", "scipy")
 
 
-@cache
 def git_state() -> dict[str, Any]:
-    """Commit and whether tracked files differ from it; commit None outside a repository."""
-    commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no")
-    return {"git_commit": commit, "git_dirty": bool(changed)}
+    """Commit and whether tracked files differ from it; commit None outside a repository.
+
+    As when this module was imported, as the rest of the code was: what is committed while the
+    process lives, or before it is forked, is not what it runs.
+    """
+    return {"git_commit": _COMMIT, "git_dirty": bool(_DIFF)}
 
 
 def git_diff() -> str:
-    """The uncommitted changes of tracked files."""
-    return _git("diff", "HEAD") or ""
+    """The uncommitted changes of tracked files, likewise."""
+    return _DIFF
 
 
 def environment() -> dict[str, Any]:
@@ -60,3 +60,7 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return result.stdout.strip()
+
+
+_COMMIT = _git("rev-parse", "HEAD")
+_DIFF = _git("diff", "HEAD") or ""
