@@ -155,6 +155,9 @@ class SlurmExecutor:
                 self._see(read_queue())
             except QueueError as error:
                 raise ConfigError(f"launcher=slurm: Slurm gives no answer ({error})") from None
+            if self._held:
+                found = sum(job.id in self._held for job in self._open())
+                _say(f"{found} of {len(self._open())} jobs are in Slurm's queue already")
             self._submit(self._open())
 
     def _look_at_queue(self) -> None:
@@ -249,10 +252,9 @@ class SlurmExecutor:
         if self._time_is_up():
             self._cancel()
             return
-        print(
+        _say(
             "Slurm goes on with the jobs, and the same command watches them again; "
-            f"Ctrl-C within {_SECOND_STOP_SECONDS:.0f} s cancels them",
-            flush=True,
+            f"Ctrl-C within {_SECOND_STOP_SECONDS:.0f} s cancels them"
         )
         _wait_until(lambda: self._stops > 1, _SECOND_STOP_SECONDS)
         if self._stops > 1:
@@ -267,7 +269,7 @@ class SlurmExecutor:
 
         try:
             cancel(alive())
-            print("cancelled; waiting for the jobs to write their checkpoints", flush=True)
+            _say("cancelled; waiting for the jobs to write their checkpoints")
             _wait_until(lambda: not alive(), _CANCEL_SECONDS)
         except QueueError as error:
             self._complain(f"some jobs may go on: {error}")
@@ -276,12 +278,17 @@ class SlurmExecutor:
     def _complain(self, words: str) -> None:
         """Once for the same thing, not at every look."""
         if words != self._complaint:
-            print(f"warning: {words}", file=sys.stderr, flush=True)
+            _say(f"warning: {words}")
         self._complaint = words
 
 
 def _paused(status: Mapping[str, object]) -> bool:
     return str(status.get("reason")).startswith(PAUSED)
+
+
+def _say(words: str) -> None:
+    """Beside the console, whose output may be for a program."""
+    print(words, file=sys.stderr, flush=True)
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> None:

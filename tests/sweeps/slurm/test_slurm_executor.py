@@ -238,7 +238,7 @@ def test_a_stop_leaves_the_jobs_and_a_second_one_cancels_them(start, workshop, s
     in_background(lambda: stop(1))
     assert not executor.run().finished()
     assert set(slurm.states().values()) == {"PENDING"}
-    assert "Slurm goes on with the jobs" in capsys.readouterr().out
+    assert "Slurm goes on with the jobs" in capsys.readouterr().err
     executor = start(jobs)
     in_background(lambda: stop(2))
     assert not executor.run().finished()
