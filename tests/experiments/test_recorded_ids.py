@@ -20,4 +20,8 @@ def test_no_recorded_run_is_renamed(profile):
     for name, expected in recorded.items():
         _, sweep, arm = name.split("/")
         overrides = load_sweep(sweep, profile)["arms"][arm]["overrides"]
-        assert run_id(compose([f"profile={profile}", *overrides, "seed=0"]).spec) == expected, name
+        found = run_id(compose([f"profile={profile}", *overrides, "seed=0"]).spec)
+        assert found == expected, (
+            f"{name} would be made anew: experiments/migrations.py says which change of a config "
+            "needs what"
+        )

@@ -60,6 +60,9 @@ def test_published_runs_keep_their_ids(sweep):
     tools = Experiments(compose=compose, run_id=run_id, required_stages=required_stages)
     plan = expand(load_sweep(sweep, "laptop"), "laptop", [], [0], tools)
     found = {entry.arm: entry.run_id for entry in plan.entries}
-    assert {arm: found.get(arm) for arm in RUNS[sweep]} == RUNS[sweep]
+    assert {arm: found.get(arm) for arm in RUNS[sweep]} == RUNS[sweep], (
+        "published runs would be made anew: experiments/migrations.py says which change of a "
+        "config needs what"
+    )
     if sweep == "formulations":
         assert {stage.name for stage in plan.stages} == STAGES
