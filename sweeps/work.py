@@ -77,6 +77,10 @@ class _NodeExecutor(LocalExecutor):
         if not self.stopping:
             super().stop()
 
+    def _why_stopped(self) -> str:
+        cause = "time limit or preemption" if self.noticed else "SIGTERM"
+        return f"stopped by Slurm: {cause}"
+
 
 class _Log:
     """An observer that writes lines into the log of the Slurm job."""

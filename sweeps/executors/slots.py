@@ -173,7 +173,11 @@ class LocalExecutor:
         """Claim the directory and look again; None where there is nothing to start."""
         if self._has_ended(job):  # nothing to claim; looked at again below, as it may end meanwhile
             return None
-        claimed = claim(job.directory)
+        try:
+            claimed = claim(job.directory)
+        except OSError as error:  # a full disk: this job fails, not the sweep
+            self._fail(job, failure.START, f"could not be started: {error}")
+            return None
         if claimed is None:
             self._leave(job)
         elif self._has_ended(job):
@@ -257,10 +261,13 @@ class LocalExecutor:
 
     def _interrupt(self, job: Job, code: int) -> None:
         """The end of a child that we stopped."""
-        reason = "stopped: the time is up" if self._time_is_up() else "stopped by the user"
+        reason = self._why_stopped()
         if code != REQUEUE:
             reason += f", {signal.Signals(-code).name} before a last checkpoint"
         self._settle(job, Outcome(INTERRUPTED, record(job, states.INTERRUPTED, reason)))
+
+    def _why_stopped(self) -> str:
+        return "stopped: the time is up" if self._time_is_up() else "stopped by the user"
 
     def _another_turn(self, job: Job) -> None:
         """A child stopped by itself after a checkpoint."""

@@ -34,7 +34,13 @@ from sweeps.executors.slurm.arrays import arrays
 from sweeps.executors.slurm.options import SlurmOptions
 from sweeps.executors.slurm.queue import QueuedTask, QueueError, cancel, read_queue
 from sweeps.executors.slurm.sbatch import submit
-from sweeps.executors.slurm.submission import FOLDER, Conduct, submissions, write_submission
+from sweeps.executors.slurm.submission import (
+    FOLDER,
+    Conduct,
+    Submission,
+    find_submission,
+    write_submission,
+)
 from sweeps.jobs import Job
 from sweeps.locks import locked
 
@@ -75,6 +81,7 @@ class SlurmExecutor:
         self._known = {job.id: read_status(job.directory) for job in jobs}
         self._lost = dict.fromkeys(self.ledger.jobs, 0)
         self._held: dict[str, QueuedTask] = {}
+        self._submissions: dict[str, Submission | None] = {}
         self._missing: set[str] = set()
         self._unsubmitted: list[Job] = []
         self._complaint = ""
@@ -179,11 +186,12 @@ class SlurmExecutor:
 
     def _see(self, queue: Iterable[QueuedTask]) -> dict[str, QueuedTask]:
         """The task of each job: one that lives, else the last one that did."""
-        by_name = {found.name: found for found in submissions(self._output_dir)}
         tasks: dict[str, QueuedTask] = {}
         for task in sorted(queue, key=lambda task: (task.alive, task.base)):
-            if task.name in by_name:
-                tasks |= dict.fromkeys(by_name[task.name].tasks[task.index], task)
+            if task.name not in self._submissions:
+                self._submissions[task.name] = find_submission(self._output_dir, task.name)
+            if (submission := self._submissions[task.name]) is not None:
+                tasks |= dict.fromkeys(submission.tasks[task.index], task)
         self._held = {name: task for name, task in tasks.items() if task.alive}
         return tasks
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ def read_submission(folder: Path) -> Submission:
     )
 
 
-def submissions(output_dir: Path) -> Iterator[Submission]:
-    """All submissions that were ever made from an output folder."""
-    for path in sorted((output_dir / FOLDER).glob(f"*/{_RECORD}")):
-        yield read_submission(path.parent)
+def find_submission(output_dir: Path, name: str) -> Submission | None:
+    """The submission of this name in Slurm's queue; None where it is not of this output folder."""
+    folder = output_dir / FOLDER / name
+    return read_submission(folder) if (folder / _RECORD).exists() else None

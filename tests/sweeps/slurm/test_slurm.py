@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.rundir import read_metrics, read_status
-from sweeps.executors.slurm.submission import FOLDER, submissions
+from sweeps.executors.slurm.submission import FOLDER, find_submission
 from sweeps.jobs import REPOSITORY
 
 
@@ -122,6 +122,9 @@ class Sweep:
         found = (self.output_dir / FOLDER).glob(f"*/{task}_0_log.out")
         return "".join(path.read_text() for path in found)
 
+    def submissions(self) -> set[str]:
+        return {path.name for path in (self.output_dir / FOLDER).glob("flow3r-*")}
+
     def records(self) -> dict[str, tuple[list, dict]]:
         """Everything measured, by run, without times."""
         found = {}
@@ -137,14 +140,13 @@ class Sweep:
 
 def tasks_of_runs(cluster, sweep: Sweep) -> dict[str, str]:
     """Run id -> the Slurm job that has it, as the queue says."""
-    by_name = {found.name: found for found in submissions(sweep.output_dir)}
     lines = cluster.ask("squeue", "--noheader", "--array", "--format=%i|%j").split()
     found = {}
     for line in lines:
         task, name = line.split("|")
-        if name in by_name:
+        if submission := find_submission(sweep.output_dir, name):
             index = int(task.partition("_")[2] or 0)
-            found |= dict.fromkeys(by_name[name].tasks[index], task)
+            found |= dict.fromkeys(submission.tasks[index], task)
     return found
 
 
@@ -198,11 +200,11 @@ def disturbed(cluster, tmp_path):
     wait_for(all_frozen, first, "four runs at work")
     first.process.kill()
     first.wait()
-    submitted = len(list(submissions(sweep.output_dir)))
+    submitted = sweep.submissions()
     door = FrontDoor(sweep.output_dir, *_SLURM, environment=cluster.environment)
     found = "4 of 4 jobs are in Slurm's queue already"
     wait_for(lambda: found in door.output, door, "the runs being found again")
-    assert len(list(submissions(sweep.output_dir))) == submitted
+    assert sweep.submissions() == submitted
 
     tasks = tasks_of_runs(cluster, sweep)
 

@@ -17,7 +17,7 @@ from sweeps.executors.slurm import executor as module
 from sweeps.executors.slurm.executor import SlurmExecutor
 from sweeps.executors.slurm.options import SlurmOptions
 from sweeps.executors.slurm.queue import check_programs
-from sweeps.executors.slurm.submission import Conduct, submissions
+from sweeps.executors.slurm.submission import FOLDER, Conduct, read_submission
 from sweeps.jobs import REPOSITORY
 
 
@@ -49,6 +49,10 @@ def write_end(job, state, reason=None):
     status |= {"step": 0, "total_steps": 0, "seconds": 0.0, "pid": 0, "host": "node-7"}
     job.directory.mkdir(parents=True, exist_ok=True)
     write_json(job.directory / "status.json", status)
+
+
+def submissions(workshop):
+    return [read_submission(path) for path in (workshop.folder / FOLDER).glob("flow3r-*")]
 
 
 def in_background(action):
@@ -106,7 +110,7 @@ def test_runs_share_a_job_where_that_is_asked_for(start, workshop, slurm):
     start(jobs, runs_per_job="2", cpus="4").run()
     assert "--array=0-1%2\n" in slurm.submitted[1]
     assert "--cpus-per-task=4\n" in slurm.submitted[1]
-    found = [s for s in submissions(workshop.folder) if len(s.tasks) == 2]
+    found = [s for s in submissions(workshop) if len(s.tasks) == 2]
     assert found[0].tasks == (("run0", "run1"), ("run2",))
     assert [job.id for job in found[0].jobs_of(1)] == ["data", "run2"]
     assert found[0].jobs_of(1)[1].directory == jobs[3].directory
@@ -187,7 +191,7 @@ def test_failures_count_when_they_are_new(start, workshop, slurm):
     ledger = start(jobs).run()
     assert ledger.outcomes["data"].reason == "a new one"
     assert ledger.outcomes["run0"].reason == "needs data, which failed: a new one"
-    known = next(iter(submissions(workshop.folder))).known
+    known = submissions(workshop)[0].known
     assert known["data"]["reason"] == "an old one"
 
 

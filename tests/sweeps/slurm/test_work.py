@@ -86,7 +86,9 @@ def test_after_a_notice_children_checkpoint_before_the_job_is_requeued(do, works
     job = workshop.job("a", ASKS_FOR_THE_NODE.format(name=NOTICE.name))
     assert do(job) == -1
     assert requeued == ["requeued"]
-    assert read_status(job.directory)["state"] == "interrupted"
+    status = read_status(job.directory)
+    assert status["state"] == "interrupted"
+    assert status["reason"] == "stopped by Slurm: time limit or preemption"
 
 
 @pytest.mark.parametrize(("state", "calls"), [("RUNNING", ["requeued"]), ("COMPLETING", [])])
