@@ -58,7 +58,7 @@ class CostModel:
         """Learn from a job that this sweep has just ended, if it is done; `at_least`: seconds it
         held a slot."""
         status = read_status(job.directory)
-        if status is None or status["state"] != states.DONE or not status.get("seconds"):
+        if not status or not _teaches(job.directory, status):
             return
         seconds = max(at_least, float(status["seconds"]))
         self.add(job.kind, job.spec, seconds, float(status.get("train_seconds") or 0.0))
@@ -71,7 +71,7 @@ class CostModel:
         """Learn from every finished run and stage directory below `output_dir`."""
         for path in sorted(output_dir.glob("*/*/spec.json")):
             status = read_status(path.parent)
-            if status is not None and status["state"] == states.DONE and status.get("seconds"):
+            if status and _teaches(path.parent, status):
                 record = read_json(path)
                 training = float(status.get("train_seconds") or 0.0)
                 self.add(record["kind"], record["spec"], float(status["seconds"]), training)
@@ -111,6 +111,12 @@ class CostModel:
         return {name: seconds for name, seconds in costs.items() if seconds is not None}
 
 
+def took_training_over(directory: Path) -> bool:
+    """Whether a run only evaluated what another run had trained."""
+    path = directory / "provenance.json"
+    return path.exists() and "trained_by" in read_json(path)
+
+
 def progress_of(status: dict[str, Any] | None) -> float:
     """The fraction of the steps that are done, in [0, 1]."""
     if not status or not status.get("total_steps"):
@@ -126,6 +132,12 @@ def in_words(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _teaches(directory: Path, status: dict[str, Any]) -> bool:
+    """Whether a job is finished and did all of its work itself."""
+    done = status["state"] == states.DONE and bool(status.get("seconds"))
+    return done and not took_training_over(directory)
 
 
 def _exact_key(kind: str, spec: dict[str, Any]) -> str:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # The repository, not this folder, so that modules here shadow nothing.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
-
-ConfigStore.instance().store("launcher_job", {"spec": "???", "calls": "process"})
 TRAIN = Path(__file__).resolve().parents[1] / "experiments" / "train.py"
 
 
-@hydra.main(version_base="1.3", config_path=None, config_name="launcher_job")
-def main(job: DictConfig) -> None:
+def work(job: Any) -> None:
     """Train in a process of its own, or by a call in joblib's worker."""
     if job.calls == "process":
         subprocess.run([sys.executable, str(TRAIN), f"spec={job.spec}"], check=True)
@@ -28,6 +23,15 @@ def main(job: DictConfig) -> None:
     code = train([f"spec={job.spec}"])
     if code:
         raise RuntimeError(f"exit code {code}: {job.spec}")
+
+
+def main() -> None:
+    """Let Hydra read the command line and launch."""
+    import hydra
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store("launcher_job", {"spec": "???", "calls": "process"})
+    hydra.main(version_base="1.3", config_path=None, config_name="launcher_job")(work)()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.rundir import read_status
 from flow3r.errors import ConfigError
-from sweeps.cost import in_words
+from sweeps.cost import in_words, took_training_over
 from sweeps.timeline import BEGIN, END, HELD, timeline_path
 
 LONG_SECONDS = 60.0
@@ -79,8 +79,10 @@ def in_text(found: dict[str, Any]) -> str:
 
 
 def _run(output_dir: Path, name: str, in_slot: float) -> dict[str, float]:
-    status = read_status(output_dir / "runs" / name) or {}
-    training = float(status.get("train_seconds", 0.0))
+    directory = output_dir / "runs" / name
+    status = read_status(directory) or {}
+    adopted = took_training_over(directory)
+    training = 0.0 if adopted else float(status.get("train_seconds", 0.0))
     evaluation = sum(float(status.get(f"{part}_seconds", 0.0)) for part in ("validate", "evaluate"))
     overhead = in_slot - training - evaluation
     return {"training": training, "evaluation": evaluation, "overhead": overhead, "slot": in_slot}

@@ -122,8 +122,12 @@ def test_the_table_fits_with_names_of_any_length(width):
     assert "2 running, 1 elsewhere, 15 waiting, 1 failed, ETA 8 min" in lines[0]
     header = "run arm seed stage step loss ETA slot"
     assert lines[1].split() == header.split()
-    assert "100000/350000" in lines[2] and "2 h 05 min" in lines[2] and "elsewhere" in lines[2]
-    assert "flow-fa" in lines[2] and "…" in lines[2] and long not in lines[2]
+    assert "100000/350000" in lines[2]
+    assert "2 h 05 min" in lines[2]
+    assert "elsewhere" in lines[2]
+    assert "flow-fa" in lines[2]
+    assert "…" in lines[2]
+    assert long not in lines[2]
     factored = "0737bdb0e500 flow-factored 0 joint 5/350 1.25 75 s 0"
     assert " ".join(lines[3].split()) == factored or width == 80
     assert lines[4].split()[:2] == ["44de980434fb", "dataset"]
@@ -193,7 +197,8 @@ def test_the_json_console_writes_one_object_per_event(tmp_path, monkeypatch):
     assert again["reason"] == "killed by SIGKILL"
     assert (failed["state"], failed["reason"], failed["seconds"]) == ("failed", "exit code 1", None)
     assert (skipped["state"], skipped["seconds"]) == (DONE, None)
-    assert finished["exit_code"] == 1 and finished["report"] == str(tmp_path / "report.md")
+    assert finished["exit_code"] == 1
+    assert finished["report"] == str(tmp_path / "report.md")
     assert finished["words"] == ["the table", "the answer"]
 
 

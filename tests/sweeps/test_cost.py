@@ -67,6 +67,17 @@ def test_the_profile_s_estimate_is_corrected_by_what_this_sweep_has_finished(tmp
     assert costs.of(other).seconds == 80.0
 
 
+def test_a_run_that_took_training_over_tells_nothing_of_what_runs_cost(tmp_path):
+    run = job(tmp_path / "runs", "a")
+    set_status(run, "done", seconds=2.0)
+    write_json(run.directory / "spec.json", {"kind": "run", "spec": run.spec})
+    write_json(run.directory / "provenance.json", {"trained_by": {"run": "b"}})
+    costs = CostModel({"run": 100.0})
+    costs.learn_from(tmp_path)
+    costs.learn_job(run)
+    assert costs.of(job(tmp_path, "c", seed=4)).seconds == 100.0
+
+
 def test_durations_in_words():
     assert in_words(None) == "unknown"
     assert in_words(45.2) == "45 s"

@@ -11,6 +11,7 @@ from flow3r.errors import ConfigError
 from flow3r.files import read_json
 from sweeps import session
 from sweeps.drawing import Undrawn
+from sweeps.executors.child import Child
 from sweeps.jobs import REPOSITORY
 from sweeps.options import Options
 
@@ -47,6 +48,8 @@ def invoke(tmp_path, monkeypatch, tiny):
     summary = SimpleNamespace(table="THE TABLE", answer="The answer.", path=tmp_path / "report.md")
     report = SimpleNamespace(write_report=lambda output_dir, sweep: summary)
     monkeypatch.setitem(sys.modules, "analysis.report", report)
+    # These children import nothing; the process that warm ones are forked from takes seconds.
+    monkeypatch.setattr("sweeps.executors.choice.WarmStart", lambda: Child)
 
     def run(bad="", **options):
         child = tmp_path / "child.py"

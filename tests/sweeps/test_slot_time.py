@@ -82,6 +82,16 @@ def test_an_invocation_that_was_killed_ends_with_its_last_line(tmp_path, write):
     assert found["overhead_per_run"]["most"] == 30.0  # no status: nothing is known to be useful
 
 
+def test_training_that_was_taken_over_is_no_work_of_this_sweep(tmp_path, write):
+    write(
+        {"event": BEGIN, "slots": 1}, held("a", 8.0), {"event": END, "seconds": 10.0}, a=(90, 0, 5)
+    )
+    write_json(tmp_path / "runs" / "a" / "provenance.json", {"trained_by": {"run": "b"}})
+    found = account(tmp_path, "tiny")
+    assert found["efficiency"] == 0.0
+    assert found["overhead_per_run"]["median"] == 3.0
+
+
 def test_a_sweep_in_which_nothing_ran(tmp_path, write):
     write({"event": BEGIN, "slots": 2}, {"event": END, "seconds": 0.0})
     found = account(tmp_path, "tiny")
