@@ -28,6 +28,7 @@ from functools import cache
 from pathlib import Path
 
 from experiments.exit_codes import INTERRUPTED
+from flow3r.files import naming
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 120.0
@@ -70,7 +71,11 @@ def acquire(directory: Path, witness: Path) -> Lease | None:
     except FileExistsError:
         return None
     try:
-        os.write(file, json.dumps({"machine": machine(), "pid": os.getpid()}).encode())
+        with naming(mine):
+            os.write(file, json.dumps({"machine": machine(), "pid": os.getpid()}).encode())
+    except OSError:  # a full disk; without a holder nobody could take it over at once
+        mine.unlink()
+        raise
     finally:
         os.close(file)
     if _newest(directory) != mine:

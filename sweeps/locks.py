@@ -8,6 +8,7 @@ scheduler alone is killed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -15,7 +16,6 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 LOCK_NAME = ".lock"
@@ -46,9 +46,10 @@ def try_lock(path: Path) -> FileLock | None:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return None
         raise
-    # For a person who wonders who holds it; nothing reads it.
-    os.ftruncate(fd, 0)
-    os.write(fd, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
+    # For a person who wonders who holds it; nothing reads it, so a full disk may go without.
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
     return FileLock(path, fd)
 
 
@@ -69,7 +70,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(path: Path, timeout: float = 300.0) -> Iterator[None]:
     """Wait for the lock and hold it for the block; TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout

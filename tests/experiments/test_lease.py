@@ -78,6 +78,14 @@ def test_a_lease_without_content_is_held_until_it_is_stale(take, tmp_path):
     assert take("a") is not None
 
 
+def test_a_lease_that_finds_no_room_on_the_disk_bars_nobody(take, tmp_path, largest_file):
+    largest_file(0)
+    with pytest.raises(OSError, match=r"File too large: '.*/\.lease-000001'$"):
+        take("a")
+    largest_file(1000)
+    assert take("b").renew()
+
+
 def test_a_taker_who_slept_finds_out_that_others_were_quicker(take, tmp_path, monkeypatch):
     first = take("a")
     first.release()

@@ -179,6 +179,17 @@ def test_what_cannot_be_started_says_so(workshop):
     assert outcome.reason.startswith("could not be started: ")
 
 
+def test_a_full_disk_fails_the_jobs_and_not_the_sweep(workshop, largest_file):
+    executor = workshop.executor([workshop.job("a"), workshop.job("b", needs=("a",))])
+    largest_file(0)
+    outcomes = executor.run().outcomes
+    assert outcomes["a"].failure == "start"
+    assert outcomes["a"].reason.startswith("could not be started: [Errno 27] File too large")
+    assert "(could not be recorded: [Errno 27] File too large" in outcomes["a"].reason
+    assert outcomes["b"].failure == "prerequisite"
+    assert workshop.order() == []
+
+
 def test_a_disk_without_room_for_a_status_ends_no_scheduler(workshop, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

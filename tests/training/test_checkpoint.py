@@ -1,7 +1,6 @@
 """Checkpoints: round trip, damage, no pickled code."""
 
 import pickle
-import resource
 
 import pytest
 import torch
@@ -48,14 +47,6 @@ def test_damage_is_named(tmp_path):
         checkpoint.load(path)
     with pytest.raises(DataError, match="no checkpoint at"):
         checkpoint.load(tmp_path / "absent.pt")
-
-
-@pytest.fixture
-def largest_file():
-    """A function: no file of this process may become larger than so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_failed_write_leaves_the_previous_file_and_names_file_and_cause(tmp_path, largest_file):

@@ -101,7 +101,7 @@ def test_a_full_disk_loses_nothing(kit, checkout, sweep, words, disk, tmp_path):
     assert f"No space left on device: '{run / 'checkpoint' / 'last.pt'}'" in said
     assert "Traceback" not in said
     first = load(run / "checkpoint" / "last.pt").step
-    assert 3 < first < STEPS
+    assert 0 < first < STEPS
     filler.give_back()
 
     nothing = WhenTraining(filler, output, leave=0)
