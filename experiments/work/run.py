@@ -19,14 +19,14 @@ from experiments.assembly import (
 )
 from experiments.mixture import pool_sizes
 from experiments.processes import SINGLE, Team
-from experiments.provenance import environment, git_state, weights_digest
+from experiments.provenance import environment, git_diff, git_state, weights_digest
 from experiments.recording import Recorder, last_checkpoint, pause_reached, silent_hooks
 from experiments.rundir import RunDirectory
 from experiments.scoring import Validation, evaluate_run
 from experiments.spec import RunSpec, parse_spec
 from flow3r.data.mixing import WHOLE, BatchConfig, BatchPlan, Share
 from flow3r.data.pool import Pool
-from flow3r.files import read_json, write_json
+from flow3r.files import read_json, write_json, write_text
 from flow3r.formulations.assembled import Flow3r, build_model
 from flow3r.training.batches import BatchLoader
 from flow3r.training.checkpoint import save_weights
@@ -143,6 +143,8 @@ def _write_provenance(
     group: Group,
     flops: int | None,
 ) -> None:
+    if git_state()["git_dirty"]:
+        write_text(directory.path / "uncommitted.diff", git_diff() + "\n")
     write_json(
         directory.path / "provenance.json",
         {
