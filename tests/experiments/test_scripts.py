@@ -41,6 +41,7 @@ def test_a_run_leaves_a_complete_record(trained):
     provenance = json.loads((run / "provenance.json").read_text())
     assert set(provenance["data_fingerprints"]) >= {"source-0", "labelled-0", "unlabelled-0"}
     assert provenance["peak_memory_bytes"] > 0
+    assert (run / "uncommitted.diff").exists() == provenance["git_dirty"]
     steps = [r["step"] for r in read_metrics(run)]
     assert steps == sorted(steps)
     assert any("train/flow" in r["metrics"] for r in read_metrics(run))
