@@ -47,6 +47,8 @@ OWN_NAMES = {
     "analysis/trace.py": {"sweep", "arm", "benchmark", "metric", "baseline", "question"},
     "analysis/example.py": {"to"},
     "analysis/calibration.py": {"records"},
+    "analysis/tuning.py": {"output_dir", "to"},
+    "sweeps/efficiency.py": {"output_dir", "sweep", "format"},
     "sweeps/track.py": {"output_dir", "sweep", "tracking_uri"},
 }
 
@@ -205,6 +207,7 @@ from experiments.compose import compose, load_sweep
 from experiments.protocols import load_protocol
 from sweeps.benchmarks import read_settings
 from sweeps.options import parse
+from sweeps.tuning.settings import load_tuning
 for script, *words in json.loads(sys.argv[1]):
     if script == "experiments/train.py":
         compose(words)
@@ -213,6 +216,9 @@ for script, *words in json.loads(sys.argv[1]):
         if options.sweep == "benchmarks":
             for name in read_settings(options.overrides).benchmarks:
                 load_protocol(name)
+            continue
+        if options.sweep == "tuning":
+            load_tuning(options.profile)
             continue
         sweep = load_sweep(options.sweep, options.profile)
         arm = sweep["arms"][sweep["headline"]["arm"]]["overrides"]
