@@ -160,8 +160,8 @@ def test_one_that_does_not_stop_within_the_grace_is_killed(workshop):
 
 
 def test_one_that_ends_well_within_the_grace_is_done(workshop):
-    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); begin(); time.sleep(2); end('done')"
-    assert states(workshop.executor([workshop.job("a", code)], timeout=0.5).run()) == {"a": DONE}
+    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); begin(); time.sleep(3); end('done')"
+    assert states(workshop.executor([workshop.job("a", code)], timeout=2.0).run()) == {"a": DONE}
 
 
 def test_a_silent_process_is_killed_and_a_slow_one_that_speaks_is_not(workshop):
