@@ -61,6 +61,7 @@ class Checkout:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=self.folder,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
                 **options,
             )

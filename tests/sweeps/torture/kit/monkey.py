@@ -110,12 +110,12 @@ class Monkey:
     """Torments the sweep of one output folder, which has `jobs` runs and stages."""
 
     def __init__(
-        self, start: Callable[[], subprocess.Popen], folder: Path, jobs: int, seed: int
+        self, start: Callable[[], subprocess.Popen], folder: Path, jobs: int, seed: int, said: Path
     ) -> None:
-        """`start`: the command that begins or continues the sweep."""
+        """`start`: the command that begins or continues the sweep; `said`: what it prints."""
         self.killed: Counter[str] = Counter()
         self.exit_codes: Counter[int] = Counter()
-        self._start, self._folder, self._jobs = start, folder, jobs
+        self._start, self._folder, self._jobs, self._said = start, folder, jobs, said
         self._random = random.Random(seed)
         self._schedulers: list[subprocess.Popen] = []
 
@@ -133,7 +133,7 @@ class Monkey:
             if not any(codes):
                 return
             self._keep_going()
-        raise AssertionError(f"no end after the last kill; exit codes so far: {self.exit_codes}")
+        raise AssertionError(f"no end after the last kill, {self.exit_codes}: {self._last_words()}")
 
     def _done(self) -> int:
         directories = [*self._folder.glob("runs/*"), *self._folder.glob("stages/*")]
@@ -149,9 +149,12 @@ class Monkey:
         for index, scheduler in enumerate(self._schedulers):
             if (code := scheduler.poll()) is not None:
                 self.exit_codes[code] += 1
-                assert code != MISTAKE, "the front door refused to go on"
+                assert code != MISTAKE, self._last_words()
                 self._schedulers[index] = self._start()
         time.sleep(POLL)
+
+    def _last_words(self) -> str:
+        return self._said.read_text(errors="replace")[-3000:]
 
     def _strike(self) -> bool:
         """One kill, of one process or of everything; False if there was nothing to kill."""
