@@ -13,7 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.executors.child import open_log
@@ -21,11 +23,6 @@ from sweeps.executors.warm_server import COMMAND, ENVIRONMENT, FOLDER, MODULES
 from sweeps.jobs import REPOSITORY, Job
 
 _SERVER = Path(__file__).with_name("warm_server.py")
-_START_SECONDS = 300.0  # for its imports, on a slow disk
-
-
-class _ServerEndedError(OSError):
-    """There is no process to fork from."""
 
 
 class WarmStart:
@@ -38,9 +35,10 @@ class WarmStart:
         self._server: _Server | None = None
 
     def __call__(self, job: Job, environment: Mapping[str, str], lock_fd: int) -> WarmChild:
-        """OSError where the child cannot be started."""
+        """Ask for a child; it begins when the server has imported its modules. OSError where none
+        can be asked for."""
         if self._server is not None:
-            with contextlib.suppress(_ServerEndedError):
+            with contextlib.suppress(BrokenPipeError):  # it has ended
                 return WarmChild(job, environment, lock_fd, self._server)
         self._server = _Server(environment, self._modules)
         return WarmChild(job, environment, lock_fd, self._server)
@@ -65,38 +63,63 @@ class WarmChild:
         with open_log(job) as log:
             request = {
                 COMMAND: list(job.command),
-                ENVIRONMENT: dict(environment),
+                ENVIRONMENT: server.changes(environment),
                 FOLDER: str(REPOSITORY),
             }
-            self._pid = server.fork(request, [log.fileno(), lock_fd])
+            self._fork = server.fork(request, [log.fileno(), lock_fd])
+        self._job = job
         self._server = server
-        self._code: int | None = None
+        self._signals: list[int] = []  # for a child that does not exist yet
 
     def poll(self) -> int | None:
-        """The exit code (negative: the signal), or None while it runs."""
-        if self._code is None:
-            self._code = self._server.code(self._pid)
-            if self._code is not None:
-                self.kill()  # what the child left behind would hold the lock and the GPU
-        return self._code
+        """The exit code (negative: the signal), or None while it runs or waits for the server."""
+        known = self._fork.code is not None
+        self._server.listen()
+        if self._fork.pid is not None:
+            while self._signals:
+                self._send(self._signals.pop(0))
+        if self._fork.code is not None and not known:
+            self._end()
+        return self._fork.code
+
+    def _end(self) -> None:
+        self.kill()  # what the child left behind would hold the lock and the GPU
+        if self._fork.pid is None:
+            with open(self._job.directory / "log.txt", "ab") as log:
+                log.write(b"the process that children are forked from has ended before this one\n")
 
     def terminate(self) -> None:
         """Ask it to checkpoint and stop."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGTERM)
+        self._send(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill it and everything it started."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self._fork.pid is None:
+            self._signals.append(number)
+            return
+        to_all = number == signal.SIGKILL
         try:
-            os.killpg(self._pid, signal.SIGKILL)
+            (os.killpg if to_all else os.kill)(self._fork.pid, number)
         except ProcessLookupError:
-            if self._code is None:  # it has not made a session of its own yet
+            if to_all and self._fork.code is None:  # it has not made a session of its own yet
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGKILL)
+                    os.kill(self._fork.pid, number)
+
+
+@dataclass
+class _Fork:
+    """A child as the server tells of it: first its process id, later how it ended."""
+
+    pid: int | None = None
+    code: int | None = None
 
 
 class _Server:
-    """The scheduler's end of the warm process."""
+    """The scheduler's end of the warm process. Nothing here waits for it: its imports take seconds,
+    on a busy disk minutes, in which the scheduler has leases to renew."""
 
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -110,44 +133,52 @@ class _Server:
                 # Ctrl-C and a closed terminal are the scheduler's affair.
                 start_new_session=True,
             )
-        self._codes: dict[int, int] = {}
+        self._channel.setblocking(False)
+        self._environment = dict(environment)
+        self._asked: deque[_Fork] = deque()
+        self._alive: dict[int, _Fork] = {}
 
     def close(self) -> None:
         self._channel.close()
 
-    def fork(self, request: dict[str, object], files: list[int]) -> int:
-        """The process id of a new child."""
-        self._channel.settimeout(_START_SECONDS)
-        try:
-            socket.send_fds(self._channel, [json.dumps(request).encode()], files)
-        except BrokenPipeError:
-            raise _ServerEndedError("the process that children are forked from has ended") from None
-        while True:
-            message = self._receive()
-            if message is None:
-                raise _ServerEndedError("the process that children are forked from has ended")
-            if "code" not in message:
-                return message["pid"]
-            self._codes[message["pid"]] = message["code"]
+    def changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
+        """An environment as its differences from the server's own; None: not there. Small, as all
+        requests of its first seconds have to fit into the socket."""
+        own = self._environment
+        changed = {name: text for name, text in environment.items() if own.get(name) != text}
+        return {**dict.fromkeys(own.keys() - environment.keys()), **changed}
 
-    def code(self, pid: int) -> int | None:
-        """How a child ended, once; None while it runs.
+    def fork(self, request: dict[str, object], files: list[int]) -> _Fork:
+        """Ask for a child. OSError where it cannot be asked for."""
+        socket.send_fds(self._channel, [json.dumps(request).encode()], files)
+        self._asked.append(_Fork())
+        return self._asked[-1]
 
-        Without a server nobody knows. The child is then treated as killed, which poll's caller
-        makes true.
+    def listen(self) -> None:
+        """Take in what the server has said.
+
+        Without a server nobody knows how its children ended. They are then treated as killed, which
+        poll's caller makes true.
         """
-        self._channel.settimeout(0.0)
         with contextlib.suppress(BlockingIOError):
-            while pid not in self._codes:
-                message = self._receive()
-                if message is None:
-                    self.process.poll()
-                    return -signal.SIGKILL
-                self._codes[message["pid"]] = message["code"]
-        return self._codes.pop(pid, None)
+            while message := self._receive():
+                self._take_in(message)
+            self.process.poll()
+            for fork in (*self._asked, *self._alive.values()):
+                fork.code = -signal.SIGKILL
+            self._asked.clear()
+            self._alive.clear()
+
+    def _take_in(self, message: dict[str, int]) -> None:
+        pid = message["pid"]
+        if "code" in message:
+            self._alive.pop(pid).code = message["code"]
+        else:
+            self._alive[pid] = self._asked.popleft()
+            self._alive[pid].pid = pid
 
     def _receive(self) -> dict[str, int] | None:
-        """The next message; None where the server has ended."""
+        """The next message; None where the server has ended. BlockingIOError: none as yet."""
         try:
             data = self._channel.recv(4096)
         except ConnectionResetError:

@@ -2,8 +2,8 @@
 
 Its standard input is a socket to the scheduler (packets). A request is {"command", "environment",
 "folder"} in JSON with two files, the log and the lock; the first answer {"pid"}, and, when the
-child has ended, {"pid", "code"} (negative: the signal). It ends when the scheduler does; children
-go on.
+child has ended, {"pid", "code"} (negative: the signal). "environment" holds what differs from the
+environment that this process was started with. It ends when the scheduler does; children go on.
 
 A child is what the same command is when started anew: a session of its own, the command's script
 as `__main__`. Modules are all that it inherits: nothing here computes, draws a random number,
@@ -41,13 +41,14 @@ COMMAND, ENVIRONMENT, FOLDER = "command", "environment", "folder"
 def main(modules: Sequence[str]) -> None:
     """Import, then serve until the scheduler is gone."""
     channel = socket.socket(fileno=os.dup(0))
+    environment = dict(os.environ)  # modules may add to it
     for name in modules:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, the pages of all modules
     request = _serve(channel)
     if request is not None:
-        _work(*request)
+        _work(*request, environment)
 
 
 def _serve(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -62,7 +63,10 @@ def _serve(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
             os.read(woken, 4096)
             _report_ended(channel)
         if channel in ready:
-            data, files, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 2)
+            try:
+                data, files, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 2)
+            except ConnectionResetError:  # it ended without reading all that was said
+                return None
             if not data:
                 return None
             child = os.fork()
@@ -96,7 +100,7 @@ def _send(channel: socket.socket, message: dict[str, int]) -> None:
         return
 
 
-def _work(request: dict[str, Any], files: list[int]) -> None:
+def _work(request: dict[str, Any], files: list[int], environment: dict[str, str]) -> None:
     """Become what the command says."""
     os.setsid()
     log, lock = files
@@ -107,7 +111,8 @@ def _work(request: dict[str, Any], files: list[int]) -> None:
         os.close(file)
     os.set_inheritable(lock, True)
     os.environ.clear()
-    os.environ.update(request[ENVIRONMENT])
+    changed = environment | request[ENVIRONMENT]
+    os.environ.update({name: text for name, text in changed.items() if text is not None})
     os.chdir(request[FOLDER])
     _, script, *arguments = request[COMMAND]
     sys.argv = [script, *arguments]

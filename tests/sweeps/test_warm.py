@@ -148,6 +148,38 @@ def test_children_outlive_the_scheduler_s_end(start, make):
     wait_for((job.directory / "over").exists)
 
 
+def test_asking_for_a_child_does_not_wait_for_the_server(make, monkeypatch):
+    """Imports may take minutes, in which leases have to be renewed."""
+    late = make("late", "").directory / "imports_for_long.py"
+    late.write_text("import time; time.sleep(2)")
+    monkeypatch.setenv("PYTHONPATH", str(late.parent))
+    start, jobs = WarmStart(modules=("imports_for_long",)), [make(n, SLEEP) for n in "abc"]
+    began = time.monotonic()
+    children = [launch(start, job) for job in jobs]
+    assert [child.poll() for child in children] == [None] * 3
+    children[0].terminate()
+    children[1].kill()
+    assert time.monotonic() - began < 1.5
+    assert [ended(child) for child in children[:2]] == [-signal.SIGTERM, -signal.SIGKILL]
+    seen(jobs[2])
+    children[2].kill()
+    assert ended(children[2]) == -signal.SIGKILL
+    start.close()
+
+
+def test_many_can_be_asked_for_at_once(start, make):
+    jobs = [make(f"job{n}", f"sys.exit({n})") for n in range(32)]
+    children = [launch(start, job) for job in jobs]
+    assert [ended(child) for child in children] == list(range(32))
+
+
+def test_a_server_that_cannot_start_is_named_in_the_log(make):
+    job, start = make("a", "pass"), WarmStart(modules=("no_such_module",))
+    assert ended(launch(start, job)) == -signal.SIGKILL
+    assert "children are forked from has ended" in (job.directory / "log.txt").read_text()
+    assert not (job.directory / "seen.json").exists()
+
+
 @pytest.mark.slow
 def test_the_modules_exist_and_start_no_thread(make):
     """A thread of the server would be missing in its children, with the locks it holds."""
