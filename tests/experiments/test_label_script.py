@@ -190,12 +190,15 @@ def test_sigterm_stops_gently_and_the_next_start_goes_on(make_manifest, tmp_path
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments(make_manifest, tmp_path):
-    """kill -9 of the whole group with four writers, every third time of one writer only."""
+def test_kills_at_random_moments(make_manifest, tmp_path):
+    """kill -9 of the whole group with four writers, every third time of one writer only.
+
+    More of them: LABEL_KILLS=20 python -m pytest -m slow tests/experiments/test_label_script.py
+    """
     manifest = make_manifest(tmp_path / "videos", videos=40, clips=4)
     store, moments = tmp_path / "store", random.Random(0)
     seen = 0
-    for attempt in range(20):
+    for attempt in range(int(os.environ.get("LABEL_KILLS", "6"))):
         process = start(manifest, store, 4)
         if attempt % 4:
             seen = wait_for_records(process, store, seen)

@@ -120,13 +120,17 @@ class Monkey:
         self._schedulers: list[subprocess.Popen] = []
 
     def torment(self, kills: int, schedulers: int) -> None:
-        """Kill so many times while that many schedulers share the work; all have ended after it."""
+        """Kill so many times while that many schedulers share the work; all have ended after it.
+
+        The first kill takes everything at once with SIGKILL, so that few kills have that one, too.
+        """
         self._schedulers = [self._start() for _ in range(schedulers)]
         for jobs_done in sorted(self._random.choices(range(self._jobs), k=kills)):
             while self._done() < jobs_done:
                 self._keep_going()
             self._wait(self._random.uniform(0, LONGEST_DELAY))
-            while not self._strike():
+            first = not self.killed
+            while not self._strike("everything" if first else self._random.choice(VICTIMS)):
                 self._keep_going()
         for _ in range(MOST_RESTARTS):
             codes = [scheduler.wait() for scheduler in self._schedulers]
@@ -156,11 +160,10 @@ class Monkey:
     def _last_words(self) -> str:
         return self._said.read_text(errors="replace")[-3000:]
 
-    def _strike(self) -> bool:
+    def _strike(self, kind: str) -> bool:
         """One kill, of one process or of everything; False if there was nothing to kill."""
         alive = processes_of(self._folder)
         everything = [process for processes in alive.values() for process in processes]
-        kind = self._random.choice(VICTIMS)
         chosen = everything if kind == "everything" else alive[kind]
         if not chosen:
             return False
