@@ -208,7 +208,7 @@ YOUR_OWN = [
         "md-title",
         "# Your own study\n\nAny sweep can be looked at like the shipped ones. A sweep is a YAML "
         "file in `experiments/configs/sweep/` with arms (lists of overrides), a baseline, a "
-        "headline and questions (`sweeps/questions.py` describes them). Write it, then\n\n"
+        "headline and questions (`sweeps/planning/questions.py` describes them). Write it, then\n\n"
         "    python sweeps/run.py sweep=NAME dry_run=true\n"
         "    python sweeps/run.py sweep=NAME\n\n"
         "The notebook opens the sweep that the environment variable `FLOW3R_SWEEP` names, or the "

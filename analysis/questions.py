@@ -1,4 +1,4 @@
-"""A sweep's questions, as its plan.json records them (`sweeps/questions.py` checks them)."""
+"""A sweep's questions, as its plan.json records them (checked by `sweeps.planning.questions`)."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ from experiments.compose import load_sweep
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 from sweeps import states
-from sweeps.plan import Arm
-from sweeps.questions import resolve_questions, stated
+from sweeps.planning.expansion import Arm
+from sweeps.planning.questions import resolve_questions, stated
 
 
 def ask(output_dir: Path, sweep: str) -> int:

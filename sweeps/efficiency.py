@@ -43,7 +43,7 @@ recorded invocation are not counted.
 
 def main(arguments: list[str]) -> int:
     """Print a summary per sweep."""
-    from sweeps.slot_time import account, in_text
+    from sweeps.timekeeping.slot_time import account, in_text
 
     own, rest = split_arguments(arguments, ("output_dir", "sweep", "format"))
     if rest or own.get("format", "text") not in ("text", "json"):

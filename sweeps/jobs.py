@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.plan import Plan
+from sweeps.planning.expansion import Plan
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -18,8 +18,8 @@ from experiments.arguments import run_script, split_arguments, whole_number
 from experiments.rundir import read_status
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
-from sweeps.slot_time import read_timeline
-from sweeps.timeline import END
+from sweeps.timekeeping.slot_time import read_timeline
+from sweeps.timekeeping.timeline import END
 
 HELP = """
 Wall time of the runs of a sweep: our local executor against Hydra's joblib launcher.

@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
 
 def _execute(options: Options) -> int:
     if options.sweep == BENCHMARKS:
-        from sweeps.benchmark_session import preview_sweep, run_sweep
+        from sweeps.benchmarks.session import preview_sweep, run_sweep
     elif options.sweep == TUNING:
         from sweeps.tuning.session import preview_sweep, run_sweep
     else:

@@ -10,22 +10,22 @@ from pathlib import Path
 from flow3r.errors import ConfigError, DataError
 from sweeps import states
 from sweeps.console import Console, make_console
-from sweeps.cost import CostModel
+from sweeps.console.progress import InWork, Snapshot, Watch, take_snapshot
 from sweeps.drawing import draw_all, draw_headline, figures_due
 from sweeps.executors.choice import make_executor, sweep_slots
 from sweeps.executors.ledger import FAILED, INTERRUPTED, Ledger
 from sweeps.jobs import Job, plan_jobs
 from sweeps.options import Options
-from sweeps.pages import links
-from sweeps.plan import Plan
-from sweeps.plan_file import superseded_entries
-from sweeps.planning import make_plan, make_recorded_plan
-from sweeps.preview import preview
-from sweeps.progress import InWork, Snapshot, Watch, take_snapshot
-from sweeps.selection import Selection, chosen_runs, select
-from sweeps.superseded import superseded_runs
-from sweeps.timeline import Timeline, timeline_path
-from sweeps.tracker import Tracker
+from sweeps.planning.expansion import Plan
+from sweeps.planning.making import make_plan, make_recorded_plan
+from sweeps.planning.plan_file import superseded_entries
+from sweeps.planning.preview import preview
+from sweeps.planning.selection import Selection, chosen_runs, select
+from sweeps.planning.superseded import superseded_runs
+from sweeps.timekeeping.cost import CostModel
+from sweeps.timekeeping.timeline import Timeline, timeline_path
+from sweeps.tracking.pages import links
+from sweeps.tracking.tracker import Tracker
 
 EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
 _WARNINGS = 3  # of the same kind; more would hide the table

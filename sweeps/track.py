@@ -50,7 +50,7 @@ def main(words: list[str]) -> int:
 def _guarded_once(command: str, output_dir: Path, sweeps: list[str], uri: str | None) -> int:
     from mlflow.exceptions import MlflowException
 
-    from sweeps.tracking_store import NotProjected
+    from sweeps.tracking.store import NotProjected
 
     try:
         _once(command, output_dir, sweeps, uri)
@@ -84,8 +84,8 @@ def _sweeps(output_dir: Path, wanted: str | None) -> list[str]:
 
 
 def _once(command: str, output_dir: Path, sweeps: list[str], uri: str | None) -> None:
-    from sweeps.tracking_store import SweepProjection
-    from sweeps.tracking_uri import fail_fast
+    from sweeps.tracking.store import SweepProjection
+    from sweeps.tracking.uri import fail_fast
 
     fail_fast(retries=4, seconds=60)
     for sweep in sweeps:
@@ -110,12 +110,12 @@ def _follow(output_dir: Path, sweep: str, uri: str | None, interval: float) -> i
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     from sweeps.drawing import Drawing
-    from sweeps.follow import Follower
-    from sweeps.planned import planned_runs
+    from sweeps.planning.planned import planned_runs
+    from sweeps.tracking.follow import Follower
 
     def open_projection():
-        from sweeps.tracking_store import SweepProjection
-        from sweeps.tracking_uri import fail_fast
+        from sweeps.tracking.store import SweepProjection
+        from sweeps.tracking.uri import fail_fast
 
         fail_fast(retries=1, seconds=15)  # the loop tries again; figures must not wait
         return SweepProjection(output_dir, sweep, uri)

@@ -24,7 +24,7 @@ BELOW = {
 
 HAND_OVER = {
     ("sweeps/session.py", "analysis.report.write_report"),
-    ("sweeps/benchmark_session.py", "analysis.benchmarks.write_benchmarks"),
+    ("sweeps/benchmarks/session.py", "analysis.benchmarks.write_benchmarks"),
     ("sweeps/tuning/session.py", "analysis.tuning.write_tuning"),
 }
 """The only imports upward: the end of a sweep writes its report. Inside a function, so that

@@ -205,7 +205,7 @@ import json, sys
 sys.path.insert(0, "")
 from experiments.compose import compose, load_sweep
 from experiments.protocols import load_protocol
-from sweeps.benchmarks import read_settings
+from sweeps.benchmarks.plan import read_settings
 from sweeps.options import parse
 from sweeps.tuning.settings import load_tuning
 for script, *words in json.loads(sys.argv[1]):

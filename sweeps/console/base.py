@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from sweeps.console.progress import Snapshot
 from sweeps.executors.ledger import Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.jobs import Job
-from sweeps.progress import Snapshot
 
 
 class Console:

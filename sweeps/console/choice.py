@@ -10,9 +10,9 @@ from sweeps.console.base import Console
 from sweeps.console.events import JsonConsole
 from sweeps.console.live import LiveConsole
 from sweeps.console.plain import PlainConsole
+from sweeps.console.progress import Snapshot
 from sweeps.executors.ledger import Ledger
 from sweeps.options import Options
-from sweeps.progress import Snapshot
 
 _KINDS: dict[str, Callable[[Callable[[Ledger], Snapshot]], Console]] = {
     "live": LiveConsole,

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sweeps.console.base import Console, Every
+from sweeps.console.progress import Running, Snapshot
 from sweeps.executors.ledger import Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.jobs import Job, arm_and_seed
-from sweeps.progress import Running, Snapshot
 
 _PROGRESS_SECONDS = 10.0
 

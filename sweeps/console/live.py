@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.console.base import Every
 from sweeps.console.plain import PlainConsole
-from sweeps.cost import in_words
+from sweeps.console.progress import Running, Snapshot
 from sweeps.executors.ledger import Ledger
-from sweeps.progress import Running, Snapshot
+from sweeps.timekeeping.cost import in_words
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal

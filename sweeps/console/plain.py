@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from sweeps.console.base import Console, Every
-from sweeps.cost import in_words
+from sweeps.console.progress import Snapshot
 from sweeps.executors.ledger import DONE, FAILED, Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.jobs import Job
-from sweeps.progress import Snapshot
+from sweeps.timekeeping.cost import in_words
 
 _SUMMARY_SECONDS = 30.0
 

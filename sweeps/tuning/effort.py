@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweeps import states
-from sweeps.cost import CostModel
-from sweeps.forecast import remaining_seconds
 from sweeps.jobs import Job
+from sweeps.timekeeping.cost import CostModel
+from sweeps.timekeeping.forecast import remaining_seconds
 from sweeps.tuning.halving import step_shares
 from sweeps.tuning.plan import TuningPlan
 from sweeps.tuning.standings import Race

@@ -12,7 +12,7 @@ from experiments.found_runs import FoundRuns
 from flow3r.config import require
 from flow3r.errors import ConfigError
 from sweeps.options import Options
-from sweeps.plan import Experiments, Plan, expand
+from sweeps.planning.expansion import Experiments, Plan, expand
 from sweeps.tuning.composing import CandidateComposer, value_at
 from sweeps.tuning.halving import field_sizes, rung_steps
 from sweeps.tuning.settings import NAME, TuningConfig, load_tuning

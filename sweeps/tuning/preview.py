@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeps.cost import in_words
-from sweeps.preview import table_lines
+from sweeps.planning.preview import table_lines
+from sweeps.timekeeping.cost import in_words
 from sweeps.tuning.effort import runs_per_formulation
 from sweeps.tuning.plan import TuningPlan
 from sweeps.tuning.standings import Race, Standing

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from flow3r.errors import ConfigError, DataError
 from sweeps.console import Console, make_console
+from sweeps.console.progress import InWork, Snapshot, Watch, take_snapshot
 from sweeps.executors.choice import make_executor, sweep_slots
 from sweeps.executors.ledger import Ledger, Outcome
 from sweeps.executors.rules import Observer
 from sweeps.jobs import Job, needed_jobs, plan_jobs
 from sweeps.options import Options, require_writable
-from sweeps.plan_file import git_commit, record_plan
-from sweeps.progress import InWork, Snapshot, Watch, take_snapshot
+from sweeps.planning.plan_file import git_commit, record_plan
 from sweeps.session import EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, make_costs
-from sweeps.timeline import Timeline, timeline_path
-from sweeps.tracker import Tracker
+from sweeps.timekeeping.timeline import Timeline, timeline_path
+from sweeps.tracking.tracker import Tracker
 from sweeps.tuning.effort import seconds_left
 from sweeps.tuning.journal import Journal
 from sweeps.tuning.plan import TuningPlan, plan_tuning

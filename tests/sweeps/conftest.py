@@ -13,7 +13,7 @@ from sweeps.executors.ledger import Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.executors.slots import LocalExecutor, Policy
 from sweeps.jobs import REPOSITORY, Job
-from sweeps.plan import Experiments, expand
+from sweeps.planning.expansion import Experiments, expand
 
 # What every child starts with: its directory, `end(state)` and a line in order.txt when it starts.
 _PRELUDE = """
@@ -185,7 +185,7 @@ def migrated_store(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     # As a process leaves it that was killed while it migrated: must not matter.
     (path.parent / "mlflow.db.making").write_bytes(b"half a database")
-    from sweeps.tracking_uri import create_database  # imports MLflow: seconds
+    from sweeps.tracking.uri import create_database  # imports MLflow: seconds
 
     create_database(path)
     return path

@@ -6,7 +6,7 @@ from experiments.compose import compose, load_sweep
 from experiments.identity import run_id
 from experiments.stages import required_stages
 from flow3r.errors import ConfigError
-from sweeps.plan import Experiments, Plan, expand, plan_record
+from sweeps.planning.expansion import Experiments, Plan, expand, plan_record
 
 KINDS = {
     "3d-sup": ("3d-sup", False),

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import flow3r
 from flow3r.errors import ConfigError
-from sweeps.benchmarks import plan_benchmarks, plan_jobs, read_settings
+from sweeps.benchmarks.plan import plan_benchmarks, plan_jobs, read_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = ["frames.step=1", "size.width=64", "size.multiple=8"]

@@ -14,15 +14,15 @@ from flow3r.files import write_json
 from sweeps.console import Console, make_console
 from sweeps.console.choice import jobs_echo
 from sweeps.console.events import JsonConsole
+from sweeps.console.latest import latest_value
 from sweeps.console.live import LiveConsole, render
 from sweeps.console.plain import PlainConsole
-from sweeps.cost import CostModel
+from sweeps.console.progress import Running, Snapshot, Watch, take_snapshot
 from sweeps.executors.ledger import ACTIVE, DONE, ELSEWHERE, Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.jobs import Job
-from sweeps.latest import latest_value
 from sweeps.options import Options
-from sweeps.progress import Running, Snapshot, Watch, take_snapshot
+from sweeps.timekeeping.cost import CostModel
 
 
 def job(folder, name, arm="flow", kind="run", seed=0):

@@ -6,9 +6,9 @@ import pytest
 
 from flow3r.errors import ConfigError
 from flow3r.files import write_json
-from sweeps.cost import ESTIMATE, MEASURED, UNKNOWN, CostModel, in_words
 from sweeps.executors.resources import local_slots, visible_gpus
 from sweeps.jobs import Job
+from sweeps.timekeeping.cost import ESTIMATE, MEASURED, UNKNOWN, CostModel, in_words
 
 
 def job(folder, name, kind="run", needs=(), **spec):

@@ -11,7 +11,7 @@ import pytest
 from flow3r.files import write_json
 from sweeps import drawing
 from sweeps.drawing import Drawing, Undrawn, draw_all, draw_headline
-from sweeps.follow import Follower
+from sweeps.tracking.follow import Follower
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from flow3r.errors import DataError
 from flow3r.files import read_json, write_json, write_text
 from sweeps.fetch import fetch, main
 from sweeps.jobs import REPOSITORY
-from sweeps.tracking_store import SweepProjection
-from sweeps.tracking_uri import default_uri
+from sweeps.tracking.store import SweepProjection
+from sweeps.tracking.uri import default_uri
 
 ARMS = ("plain", "flow")
 SEEDS = (0, 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flow3r.files import write_json
-from sweeps.cost import CostModel
-from sweeps.forecast import estimate_remaining, remaining_seconds
 from sweeps.jobs import Job
+from sweeps.timekeeping.cost import CostModel
+from sweeps.timekeeping.forecast import estimate_remaining, remaining_seconds
 
 # Of 100 s, 80 are training; 20 go into starting and evaluating.
 SECONDS, TRAINING = 100.0, 80.0

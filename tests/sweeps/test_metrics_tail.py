@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sweeps.metrics_tail import EMPTY, Cursor, read_new
+from sweeps.tracking.metrics_tail import EMPTY, Cursor, read_new
 
 
 def line(step, loss=1.0, moment=100.0, **extra):

@@ -8,7 +8,7 @@ import pytest
 
 from flow3r.errors import ConfigError
 from sweeps.jobs import needed_jobs, plan_jobs
-from sweeps.plan import plan_record
+from sweeps.planning.expansion import plan_record
 
 
 def test_seeds_are_the_outer_loop_and_arms_keep_their_order(tiny):

@@ -8,7 +8,7 @@ import pytest
 from experiments.compose import compose, load_sweep
 from experiments.identity import run_id
 from experiments.stages import required_stages
-from sweeps.plan import Experiments, expand
+from sweeps.planning.expansion import Experiments, expand
 
 RUNS = {
     "formulations": {

@@ -12,9 +12,9 @@ from experiments.compose import choices, load_sweep
 from flow3r.errors import ConfigError
 from flow3r.files import read_json, write_json
 from sweeps.ask import ask
-from sweeps.plan import Experiments, expand
-from sweeps.plan_file import record_plan
-from sweeps.questions import resolve_questions, stated
+from sweeps.planning.expansion import Experiments, expand
+from sweeps.planning.plan_file import record_plan
+from sweeps.planning.questions import resolve_questions, stated
 
 SCALING = {"arm_prefix": "flow-", "axis": "unlabelled_clips"}
 BASE = {
@@ -180,7 +180,7 @@ def recorded(folder, tiny, questions):
 
 def test_plan_json_holds_the_questions_and_when_they_were_stated(tiny, tmp_path, monkeypatch):
     asked = changed(difference={"arm": "flow", "baseline": "plain"})
-    monkeypatch.setattr("sweeps.plan._benchmarks", lambda runs: ["dynamic"])
+    monkeypatch.setattr("sweeps.planning.expansion._benchmarks", lambda runs: ["dynamic"])
     plan, record = recorded(tmp_path, tiny, [asked])
     assert record["questions"][0]["difference"] == {"arm": "flow", "baseline": "plain"}
     assert record["questions_stated"]["finished_runs"] == 0

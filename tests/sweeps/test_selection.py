@@ -7,9 +7,9 @@ import pytest
 from flow3r.errors import ConfigError
 from flow3r.files import read_json
 from sweeps.jobs import plan_jobs
-from sweeps.plan import Entry
-from sweeps.plan_file import plan_path, record_plan, recorded_entries
-from sweeps.selection import chosen_runs, select
+from sweeps.planning.expansion import Entry
+from sweeps.planning.plan_file import plan_path, record_plan, recorded_entries
+from sweeps.planning.selection import chosen_runs, select
 from sweeps.states import DONE, FAILED, INTERRUPTED, PENDING
 
 

@@ -14,8 +14,8 @@ from sweeps.efficiency import main
 from sweeps.executors.ledger import DONE, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.jobs import Job
-from sweeps.slot_time import account, in_text, read_timeline
-from sweeps.timeline import BEGIN, END, HELD, Timeline, timeline_path
+from sweeps.timekeeping.slot_time import account, in_text, read_timeline
+from sweeps.timekeeping.timeline import BEGIN, END, HELD, Timeline, timeline_path
 
 
 @pytest.fixture

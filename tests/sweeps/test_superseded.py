@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flow3r.files import read_json, write_json
-from sweeps.plan_file import plan_path, record_plan, superseded_entries
+from sweeps.planning.plan_file import plan_path, record_plan, superseded_entries
+from sweeps.planning.superseded import superseded_runs
 from sweeps.states import DONE, FAILED, record_outcome
-from sweeps.superseded import superseded_runs
 
 
 def digest(spec):

@@ -41,7 +41,8 @@ _FRONT_DOOR = """
 import sys
 sys.path.insert(0, {repository!r})
 from experiments import compose
-from sweeps import run, session
+from sweeps import run
+from sweeps import session
 session.draw_figures, session.draw_headline = lambda *_: [], lambda *_: None
 whole = compose.load_sweep
 def two_arms(name, profile):

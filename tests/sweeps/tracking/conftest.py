@@ -14,9 +14,9 @@ from mlflow.entities import Run
 
 from experiments.rundir import now
 from flow3r.files import write_json
-from sweeps.tracked_run import CURSOR_TAG
-from sweeps.tracking_store import SweepProjection
-from sweeps.tracking_uri import default_uri
+from sweeps.tracking.store import SweepProjection
+from sweeps.tracking.tracked_run import CURSOR_TAG
+from sweeps.tracking.uri import default_uri
 
 RUN = "0123456789ab"
 SPEC = {

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import pytest
 
 from sweeps.drawing import Drawing
-from sweeps.follow import Follower
 from sweeps.jobs import REPOSITORY
-from sweeps.tracker import Tracker
+from sweeps.tracking.follow import Follower
+from sweeps.tracking.tracker import Tracker
 
 
 class Store:
@@ -91,7 +91,7 @@ def test_an_answer_without_a_store_names_no_experiment():
 def test_a_sweep_whose_server_never_answers_says_how_to_project_it_later(make_folder, monkeypatch):
     folder = make_folder()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("sweeps.tracker._LAST_SYNC_SECONDS", 1.0)
+    monkeypatch.setattr("sweeps.tracking.tracker._LAST_SYNC_SECONDS", 1.0)
     uri = f"http://127.0.0.1:{free_port()}"
     tracker = Tracker(folder.path, folder.sweep, uri)
     problem = tracker.finish()

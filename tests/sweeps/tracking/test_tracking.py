@@ -14,10 +14,10 @@ from mlflow.entities import ViewType
 
 from flow3r.errors import ConfigError
 from flow3r.files import read_json, write_json
-from sweeps import tracked_run
 from sweeps.jobs import REPOSITORY
-from sweeps.planned import planned_runs
-from sweeps.tracking_store import NotProjected, SweepProjection
+from sweeps.planning.planned import planned_runs
+from sweeps.tracking import tracked_run
+from sweeps.tracking.store import NotProjected, SweepProjection
 
 
 def test_a_run_is_shown_while_it_trains(folder):

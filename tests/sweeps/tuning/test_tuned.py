@@ -11,7 +11,7 @@ from analysis.sections.tuning import UNTUNED as READ_AS
 from experiments import compose, identity, stages
 from flow3r.errors import ConfigError
 from sweeps.options import Options
-from sweeps.plan import Experiments, expand
+from sweeps.planning.expansion import Experiments, expand
 from sweeps.tuning.results import tuned_path
 from sweeps.tuning.tuned import UNTUNED, with_chosen_values
 

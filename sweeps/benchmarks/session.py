@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flow3r.files import write_json
 from sweeps import states
-from sweeps.benchmarks import (
+from sweeps.benchmarks.plan import (
     NAME,
     BenchmarkPlan,
     plan_benchmarks,
@@ -17,7 +17,7 @@ from sweeps.benchmarks import (
 )
 from sweeps.console import Console, make_console
 from sweeps.console.choice import jobs_echo
-from sweeps.cost import CostModel
+from sweeps.console.progress import Snapshot, Watch, take_snapshot
 from sweeps.executors.inline import inline_executor
 from sweeps.executors.ledger import Ledger
 from sweeps.executors.resources import Slot, available_cores, local_slots
@@ -25,10 +25,10 @@ from sweeps.executors.slots import LocalExecutor, Observer, Policy
 from sweeps.jobs import Job
 from sweeps.locks import locked
 from sweeps.options import Options, require_writable
-from sweeps.plan_file import git_commit
-from sweeps.preview import table_lines
-from sweeps.progress import Snapshot, Watch, take_snapshot
+from sweeps.planning.plan_file import git_commit
+from sweeps.planning.preview import table_lines
 from sweeps.session import EXIT_STOPPED, exit_code_of, failures
+from sweeps.timekeeping.cost import CostModel
 
 
 def preview_sweep(options: Options) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.charts import chart_state
-from sweeps.headline import headline
-from sweeps.run_tags import attempts
+from sweeps.tracking.charts import chart_state
+from sweeps.tracking.headline import headline
+from sweeps.tracking.run_tags import attempts
 
 LOCAL_SERVER = "http://127.0.0.1:5000"  # where `mlflow ui` answers by default
 _NOTE_LENGTH = 7500  # MLflow refuses tags of runs above 8000 characters

@@ -8,7 +8,7 @@ from typing import Any
 
 from flow3r.config import require_choice
 from flow3r.errors import ConfigError
-from sweeps.questions import resolve_questions
+from sweeps.planning.questions import resolve_questions
 
 Spec = dict[str, Any]
 

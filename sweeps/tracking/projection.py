@@ -17,11 +17,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from experiments.rundir import read_status
 from flow3r.files import read_json
 from sweeps import states
-from sweeps.metrics_tail import Cursor, Point, Tail, read_new
-from sweeps.pages import run_note
-from sweeps.parameters import parameters
-from sweeps.run_tags import planned_tags, provenance_tags, status_tags
-from sweeps.tracked_run import TrackedRun, stamp
+from sweeps.tracking.metrics_tail import Cursor, Point, Tail, read_new
+from sweeps.tracking.pages import run_note
+from sweeps.tracking.parameters import parameters
+from sweeps.tracking.run_tags import planned_tags, provenance_tags, status_tags
+from sweeps.tracking.tracked_run import TrackedRun, stamp
 
 _CURVES = ("metrics.jsonl", "system.jsonl")
 _RECORDS = ("spec.json", "provenance.json", "uncommitted.diff", "evaluation.json")

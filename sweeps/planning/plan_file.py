@@ -13,8 +13,8 @@ from flow3r.files import read_json, write_json
 from sweeps import states
 from sweeps.jobs import REPOSITORY
 from sweeps.locks import locked
-from sweeps.plan import Entry, Plan, plan_record
-from sweeps.questions import stated
+from sweeps.planning.expansion import Entry, Plan, plan_record
+from sweeps.planning.questions import stated
 
 
 def plan_path(output_dir: Path, sweep: str) -> Path:

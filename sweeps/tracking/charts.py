@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.headline import headline
+from sweeps.tracking.headline import headline
 
 _ANSWER, _TRAINING = "headline", "training"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from experiments.rundir import read_status
 from sweeps import states
-from sweeps.cost import CostModel, in_words
-from sweeps.forecast import estimate_remaining
 from sweeps.jobs import Job
-from sweeps.plan import Plan
-from sweeps.selection import Selection
+from sweeps.planning.expansion import Plan
+from sweeps.planning.selection import Selection
+from sweeps.timekeeping.cost import CostModel, in_words
+from sweeps.timekeeping.forecast import estimate_remaining
 
 _LEFT = "left alone"
 """Of a run that only=, seeds= or retry= leaves out."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from experiments.rundir import read_status
 from flow3r.errors import ConfigError
-from sweeps.cost import in_words, took_training_over
-from sweeps.timeline import BEGIN, END, HELD, timeline_path
+from sweeps.timekeeping.cost import in_words, took_training_over
+from sweeps.timekeeping.timeline import BEGIN, END, HELD, timeline_path
 
 LONG_SECONDS = 60.0
 """Runs that train for so long are named apart: overhead weighs little in them."""

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from experiments.rundir import read_status
-from sweeps.cost import CostModel, in_words
+from sweeps.console.latest import latest_value
 from sweeps.executors.ledger import ACTIVE, DONE, ELSEWHERE, FAILED, INTERRUPTED, Ledger, Outcome
 from sweeps.executors.resources import Slot
 from sweeps.executors.rules import Observer
-from sweeps.forecast import estimate_remaining, remaining_seconds
 from sweeps.jobs import Job, arm_and_seed
-from sweeps.latest import latest_value
+from sweeps.timekeeping.cost import CostModel, in_words
+from sweeps.timekeeping.forecast import estimate_remaining, remaining_seconds
 
 LOSS = "train/loss"
 

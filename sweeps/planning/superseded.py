@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.differences import differences
 from experiments.rundir import RunDirectory
 from sweeps import states
-from sweeps.plan import Entry, Plan
+from sweeps.planning.expansion import Entry, Plan
 
 _SHOWN = 4  # settings named for one group of runs
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from experiments.rundir import read_status
 from sweeps import states
-from sweeps.cost import Cost, CostModel, progress_of
 from sweeps.jobs import Job
+from sweeps.timekeeping.cost import Cost, CostModel, progress_of
 
 
 def remaining_seconds(job: Job, costs: CostModel, elapsed: float | None = None) -> float | None:

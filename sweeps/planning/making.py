@@ -7,9 +7,9 @@ from typing import Any
 from experiments import compose, stages
 from experiments.found_runs import FoundRuns
 from sweeps.options import Options, require_writable
-from sweeps.plan import Experiments, Plan, expand
-from sweeps.plan_file import held_plan, recorded_entries, write_plan
-from sweeps.selection import chosen_runs
+from sweeps.planning.expansion import Experiments, Plan, expand
+from sweeps.planning.plan_file import held_plan, recorded_entries, write_plan
+from sweeps.planning.selection import chosen_runs
 
 
 def make_plan(options: Options) -> Plan:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flow3r.files import read_json
-from sweeps import pages
 from sweeps.jobs import run_label
+from sweeps.tracking import pages
 
 
 def planned_runs(output_dir: Path, sweep: str) -> list[dict[str, Any]]:

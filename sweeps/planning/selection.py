@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from flow3r.errors import ConfigError
 from sweeps.jobs import Job, needed_jobs
-from sweeps.plan import Entry, Plan
+from sweeps.planning.expansion import Entry, Plan
 from sweeps.states import DONE, FAILED
 
 _RUN_ID = re.compile(r"[0-9a-f]{6,}")

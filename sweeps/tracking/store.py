@@ -12,13 +12,20 @@ from mlflow.exceptions import MlflowException
 
 from experiments.rundir import read_status
 from flow3r.files import read_json
-from sweeps import pages
 from sweeps.locks import locked
-from sweeps.planned import planned_runs
-from sweeps.tracked_run import CURSOR_TAG, Contradiction, TrackedRun, create_run, find_run, stamp
-from sweeps.tracking import RunProjection, milliseconds
-from sweeps.tracking_study import STUDY, fill_study, report_files, report_moment
-from sweeps.tracking_uri import default_uri, is_file, open_store, writer_lock
+from sweeps.planning.planned import planned_runs
+from sweeps.tracking import pages
+from sweeps.tracking.projection import RunProjection, milliseconds
+from sweeps.tracking.study import STUDY, fill_study, report_files, report_moment
+from sweeps.tracking.tracked_run import (
+    CURSOR_TAG,
+    Contradiction,
+    TrackedRun,
+    create_run,
+    find_run,
+    stamp,
+)
+from sweeps.tracking.uri import default_uri, is_file, open_store, writer_lock
 
 
 class NotProjected(Exception):  # noqa: N818 - the others are

@@ -16,8 +16,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
-from sweeps.metrics_tail import Point
-from sweeps.parameters import valid_name
+from sweeps.tracking.metrics_tail import Point
+from sweeps.tracking.parameters import valid_name
 
 # MLflow's UI hides tags that start with "mlflow.".
 CURSOR_TAG = "mlflow.harness.cursor"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from flow3r.files import read_json
-from sweeps import pages
-from sweeps.metrics_tail import Point
-from sweeps.tracked_run import TrackedRun
+from sweeps.tracking import pages
+from sweeps.tracking.metrics_tail import Point
+from sweeps.tracking.tracked_run import TrackedRun
 
 STUDY = ("study", "true")
 """The tag by which it is found."""
