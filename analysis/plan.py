@@ -54,7 +54,8 @@ class Plan:
 
     scaling_prefix: None, or the prefix of the arms on the scaling curve. questions: those of the
     sweep, else whether the headline arm is better at all. asked_after: how many runs were finished
-    when the questions were stated; None where that is not known.
+    when the questions were stated; None where that is not known. benchmarks: what the sweep is
+    about; None in plans that do not say so: whatever its runs are scored on.
     """
 
     sweep: str
@@ -68,6 +69,7 @@ class Plan:
     git_commit: str | None = None
     questions: tuple[Question, ...] = ()
     asked_after: int | None = None
+    benchmarks: tuple[str, ...] | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm of that name."""
@@ -130,6 +132,7 @@ def _plan_from(raw: Mapping[str, Any]) -> Plan:
         git_commit=raw.get("git_commit"),
         questions=questions or headline_questions(*asked, metrics),
         asked_after=(raw.get("questions_stated") or {}).get("finished_runs"),
+        benchmarks=tuple(raw["benchmarks"]) if "benchmarks" in raw else None,
     )
     _check(plan)
     return plan

@@ -118,7 +118,7 @@ def load_records(output_dir: Path, sweep: str, allow_mixed: bool = False) -> Rec
             f"sweep {sweep!r}: no finished run yet under {output_dir / 'runs'} (states: {states})"
         )
     facts = {run: found.facts for run, found in finished.items()}
-    scored = {run: found.scored for run, found in finished.items()}
+    scored = {run: _asked_for(found.scored, plan) for run, found in finished.items()}
     check_identities(plan, facts)
     mixed = mixtures(plan, facts, scored)
     if not allow_mixed:
@@ -190,6 +190,12 @@ def _read_all(output_dir: Path, plan: Plan) -> dict[str, RunFiles]:
     if parsed >= record_cache.WORTHWHILE:
         record_cache.save(path, entries)
     return {run_id: files for run_id, (_, files) in entries.items()}
+
+
+def _asked_for(parts: Sequence[Scored], plan: Plan) -> tuple[Scored, ...]:
+    """Of the scores of a run, those on the sweep's benchmarks."""
+    asked = plan.benchmarks
+    return tuple(part for part in parts if asked is None or part.layout.benchmark in asked)
 
 
 def _runs_table(plan: Plan, files: Mapping[str, RunFiles]) -> pd.DataFrame:

@@ -84,6 +84,8 @@ class Plan:
     runtime: Mapping[str, Any]
     cost: Mapping[str, Any]
     questions: tuple[Mapping[str, Any], ...]
+    benchmarks: tuple[str, ...] | None
+    """Which benchmarks the report is about; None: all that its runs are scored on."""
     kept: tuple[Entry, ...] = ()
     """Of the entries, those of seeds that an earlier command planned and this one leaves out."""
 
@@ -102,8 +104,8 @@ def expand(
     its runs are those of the same settings: a narrower command forgets nothing.
 
     Seeds are the outer loop: an unfinished sweep has whole seeds of every arm, which is what paired
-    differences need. Raises ConfigError for overrides of what the arms vary, and for a question
-    about something that the sweep does not have.
+    differences need. Raises ConfigError for overrides of what the arms vary, and for a benchmark
+    or a question about something that the sweep does not have.
     """
     _refuse_arm_overrides(sweep, overrides)
     wanted = {arm: _seeds_of(sweep, arm, seeds) for arm in sweep["arms"]}
@@ -123,6 +125,8 @@ def expand(
         entries.append(entry)
         collected.add(entry, spec)
     described = tuple(facts[arm] for arm in sweep["arms"])
+    scored = _scored(collected.runs.values())
+    benchmarks = _benchmarks(sweep, scored)
     return Plan(
         sweep=sweep["name"],
         profile=profile,
@@ -137,7 +141,8 @@ def expand(
         stages=tuple(collected.stages.values()),
         runtime=composer.surroundings.runtime,
         cost=composer.surroundings.cost,
-        questions=resolve_questions(sweep, described, _benchmarks(collected.runs.values())),
+        questions=resolve_questions(sweep, described, benchmarks or scored),
+        benchmarks=benchmarks,
         kept=tuple(kept),
     )
 
@@ -152,6 +157,7 @@ def plan_record(plan: Plan, git_commit: str | None) -> dict[str, Any]:
         "question": plan.question,
         "baseline": plan.baseline,
         "headline": dict(plan.headline),
+        **({} if plan.benchmarks is None else {"benchmarks": list(plan.benchmarks)}),
         "overrides": list(plan.overrides),
         "arms": [
             {
@@ -277,10 +283,20 @@ def _arm(name: str, sweep: Mapping[str, Any], spec: Spec) -> Arm:
     )
 
 
-def _benchmarks(runs: Iterable[PlannedRun]) -> list[str]:
+def _scored(runs: Iterable[PlannedRun]) -> list[str]:
     """The test benchmarks that every run is scored on."""
     found = [set(run.spec["data"].get("test") or ()) for run in runs]
     return sorted(set.intersection(*found)) if found else []
+
+
+def _benchmarks(sweep: Mapping[str, Any], scored: Sequence[str]) -> tuple[str, ...] | None:
+    """The benchmarks that the sweep names, all of them scored and the headline's among them."""
+    if sweep.get("benchmarks") is None:
+        return None
+    for name in sweep["benchmarks"]:
+        require_choice("benchmarks", name, scored)
+    require_choice("headline.benchmark", sweep["headline"]["benchmark"], sweep["benchmarks"])
+    return tuple(sweep["benchmarks"])
 
 
 class _Collected:

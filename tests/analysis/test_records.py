@@ -34,6 +34,13 @@ def test_tidy_scores(store, tmp_path):
     assert (records.runs["clips_per_step"] == 24).all()
 
 
+def test_a_sweep_may_limit_its_benchmarks(store, tmp_path):
+    store(seeds=(0, 1), scenes=3).write(tmp_path)
+    plan = tmp_path / "reports" / "formulations" / "plan.json"
+    edit(plan, lambda p: p.update(benchmarks=["dynamic"]))
+    assert load_records(tmp_path, "formulations").benchmarks() == ["dynamic"]
+
+
 def test_matrices_hold_shared_seeds_and_scenes(store, tmp_path, run_id):
     recorded = store(seeds=(0, 1, 2), scenes=4)
     recorded.write(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from flow3r.errors import ConfigError
 from sweeps.jobs import needed_jobs, plan_jobs
-from sweeps.planning.expansion import plan_record
+from sweeps.planning.expansion import expand, plan_record
 
 
 def test_seeds_are_the_outer_loop_and_arms_keep_their_order(tiny):
@@ -102,6 +102,28 @@ def test_the_record_holds_what_the_report_needs(tiny):
         "depends_on": ["dataset-src", "pretrain-a"],
     }
     assert (record["sweep"], record["profile"], record["git_commit"]) == ("tiny", "smoke", "abc")
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (["dynamic", "outdoors"], r"benchmarks='outdoors'.*'dynamic', 'static'"),
+        (["static"], r"headline.benchmark='dynamic'.*'static'"),
+    ],
+)
+def test_benchmarks_are_scored_ones_with_the_headline_s(tiny, monkeypatch, named, message):
+    scored = lambda runs: ["dynamic", "static"]  # noqa: E731
+    monkeypatch.setattr("sweeps.planning.expansion._scored", scored)
+
+    def planned(sweep):
+        return expand(sweep, "smoke", [], None, tiny.fake().tools())
+
+    sweep = {**tiny.sweep, "headline": {**tiny.sweep["headline"], "benchmark": "dynamic"}}
+    assert "benchmarks" not in plan_record(planned(sweep), None)
+    limited = plan_record(planned({**sweep, "benchmarks": ["dynamic"]}), None)
+    assert limited["benchmarks"] == ["dynamic"]
+    with pytest.raises(ConfigError, match=message):
+        planned({**sweep, "benchmarks": named})
 
 
 def test_jobs_have_their_prerequisites_before_them(tiny, tmp_path):

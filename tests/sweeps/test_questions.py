@@ -180,7 +180,7 @@ def recorded(folder, tiny, questions):
 
 def test_plan_json_holds_the_questions_and_when_they_were_stated(tiny, tmp_path, monkeypatch):
     asked = changed(difference={"arm": "flow", "baseline": "plain"})
-    monkeypatch.setattr("sweeps.planning.expansion._benchmarks", lambda runs: ["dynamic"])
+    monkeypatch.setattr("sweeps.planning.expansion._scored", lambda runs: ["dynamic"])
     plan, record = recorded(tmp_path, tiny, [asked])
     assert record["questions"][0]["difference"] == {"arm": "flow", "baseline": "plain"}
     assert record["questions_stated"]["finished_runs"] == 0
