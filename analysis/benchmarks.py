@@ -22,28 +22,19 @@ if __name__ == "__main__":
         sys.exit(0)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis.arguments import parse_arguments
 from analysis.benchmark_records import SWEEP, BenchmarkRecords, Evaluation, load_benchmarks
 from analysis.benchmark_tables import halves
-from analysis.document import Document, Section, TableBlock, Text, render_html, render_markdown
+from analysis.document import Document, Section, TableBlock, Text, Written, write_document
 from analysis.document.blocks import Bullets
 from analysis.markup import Table, to_text, write_tables
 from flow3r.errors import ConfigError, DataError
-from flow3r.files import write_json, write_text
+from flow3r.files import write_json
 
 SETTINGS = {"output_dir": "outputs", "to": ""}
-
-
-@dataclass(frozen=True)
-class Written:
-    """What the sweep prints at its end."""
-
-    text: str
-    path: Path
 
 
 def write_benchmarks(output_dir: Path, folder: Path | None = None) -> Written:
@@ -55,10 +46,8 @@ def write_benchmarks(output_dir: Path, folder: Path | None = None) -> Written:
         write_tables(table, data, folder / "tables" / name)
     write_json(folder / "results.json", results(records))
     page = document(records, [table for table, _ in shown.values()])
-    write_text(folder / "report.md", render_markdown(page, folder))
-    write_text(folder / "report.html", render_html(page))
     text = "\n".join(to_text(table) for table, _ in shown.values())
-    return Written(text, folder / "report.html")
+    return Written(text, write_document(page, folder))
 
 
 def document(records: BenchmarkRecords, shown: Sequence[Table]) -> Document:

@@ -32,7 +32,7 @@ from analysis import tables
 from analysis.answer import answer
 from analysis.arguments import parse_arguments
 from analysis.console import console_text
-from analysis.document import Document, Section, render_html, render_markdown
+from analysis.document import Document, Section, write_document
 from analysis.gallery import CURVES, Gallery, draw_gallery
 from analysis.markup import Table
 from analysis.metrics import FAMILIES, HEADLINE, MOTION
@@ -103,10 +103,8 @@ def write_report(
     tables.write_tables(verdict_table(found.answers), verdicts, folder / "tables" / "questions")
     page = document(found)
     write_json(folder / "results.json", results(found))
-    write_text(folder / "report.md", render_markdown(page, folder))
-    write_text(folder / "report.html", render_html(page))
     text = console_text(records, summary)
-    return ReportSummary(text, answer(records), folder / "report.html")
+    return ReportSummary(text, answer(records), write_document(page, folder))
 
 
 def all_curves(records: Records, summary: Summary) -> list[ScalingCurve]:

@@ -20,7 +20,6 @@ if __name__ == "__main__":
         sys.exit(0)
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,8 @@ from analysis.document import (
     Section,
     TableBlock,
     Text,
-    render_html,
-    render_markdown,
+    Written,
+    write_document,
 )
 from analysis.markup import Table, to_text, write_tables
 from analysis.metrics import number, unit_of_difference
@@ -59,14 +58,6 @@ from flow3r.files import write_json, write_text
 SETTINGS = {"output_dir": "outputs", "to": ""}
 
 
-@dataclass(frozen=True)
-class Written:
-    """What the sweep prints at its end."""
-
-    text: str
-    path: Path
-
-
 def write_tuning(output_dir: Path, folder: Path | None = None) -> Written:
     """Write tables, figures, report and results. DataError without a record."""
     tuning = load_tuning(output_dir)
@@ -75,9 +66,8 @@ def write_tuning(output_dir: Path, folder: Path | None = None) -> Written:
     _write_tables(tuning, folder / "tables")
     page = document(tuning, _draw(tuning, folder / "figures"))
     write_json(folder / "results.json", results(tuning))
-    write_text(folder / "report.md", render_markdown(page, folder))
-    write_text(folder / "report.html", render_html(page))
-    return Written(f"{to_text(chosen)}\n{effort_sentence(tuning)}", folder / "report.html")
+    text = f"{to_text(chosen)}\n{effort_sentence(tuning)}"
+    return Written(text, write_document(page, folder))
 
 
 def document(tuning: Tuning, pictures: Sequence[Picture]) -> Document:

@@ -10,6 +10,7 @@ from analysis.document.blocks import (
     Text,
     Verdict,
 )
+from analysis.document.files import Written, write_document
 from analysis.document.html import render_html
 from analysis.document.markdown import render_markdown
 
@@ -22,6 +23,8 @@ __all__ = [
     "TableBlock",
     "Text",
     "Verdict",
+    "Written",
     "render_html",
     "render_markdown",
+    "write_document",
 ]
