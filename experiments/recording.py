@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from experiments.rundir import HEARTBEAT_SECONDS, RunDirectory
 from experiments.system_metrics import SystemMetrics
@@ -12,6 +12,9 @@ from flow3r.training.checkpoint import TrainingState, load, save
 from flow3r.training.loop import Hooks
 
 CHECKPOINT = "checkpoint/last.pt"
+
+Validate = Callable[[Callable[[], None]], Mapping[str, float]]
+"""Metrics of the model as it is now; calls its argument as long as it is at work."""
 
 
 def last_checkpoint(directory: RunDirectory) -> TrainingState | None:
@@ -27,7 +30,7 @@ def pause_reached(runtime: dict, step: int) -> bool:
 
 
 def silent_hooks(
-    runtime: dict, stop: Callable[[], bool], validate: Callable[[], object], validation_every: int
+    runtime: dict, stop: Callable[[], bool], validate: Validate, validation_every: int
 ) -> Hooks:
     """The hooks of a process that trains along with the one that records.
 
@@ -36,7 +39,7 @@ def silent_hooks(
     return Hooks(
         log=lambda step, stage, metrics: None,
         after_step=lambda step, stage: None,
-        validate=lambda step, stage: validate(),
+        validate=lambda step, stage: validate(lambda: None),
         save=lambda state: None,
         save_due=lambda: False,
         should_stop=stop,
@@ -53,7 +56,7 @@ class Recorder:
         directory: RunDirectory,
         runtime: dict,
         stop: Callable[[], bool],
-        validate: Callable[[], dict[str, float]],
+        validate: Validate,
         validation_every: int,
         pausing: bool = False,
     ):
@@ -88,7 +91,7 @@ class Recorder:
             validate_every=self.validation_every,
         )
 
-    def record(self, step: int, stage: str, metrics: dict[str, float]) -> None:
+    def record(self, step: int, stage: str, metrics: Mapping[str, float]) -> None:
         """One line of metrics.jsonl; non-finite values are flagged, not written as numbers."""
         finite = {k: v for k, v in metrics.items() if math.isfinite(v)}
         line = {"step": step, "stage": stage, "time": time.time(), "metrics": finite}
@@ -110,7 +113,7 @@ class Recorder:
     def _validate(self, step: int, stage: str) -> None:
         self._pause_clock()
         began = time.monotonic()
-        self.record(step, stage, self.validate())
+        self.record(step, stage, self.validate(self.directory.alive))
         self._mark = time.monotonic()
         self._validate_seconds += self._mark - began
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,7 @@ class RunDirectory:
     def __init__(self, path: Path):
         self.path = path
         self.status: dict[str, Any] = {}
+        self._beat = 0.0
 
     @classmethod
     def create(
@@ -154,12 +156,18 @@ class RunDirectory:
         self.status.update(values, updated=now())
         self._write_status()
 
+    def alive(self) -> None:
+        """Renew the heartbeat if it is due: call it as often as you like."""
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self.update()
+
     def end(self, state: str, reason: str | None = None, failure: str | None = None) -> None:
         """Record how the attempt ended; `failure` is a name of `experiments.failure`."""
         finished = now() if state == "done" else None
         self.update(state=state, reason=reason, failure=failure, finished=finished)
 
     def _write_status(self) -> None:
+        self._beat = time.monotonic()
         write_json(self.path / "status.json", self.status)
 
     def append_metrics(self, record: dict[str, Any]) -> None:

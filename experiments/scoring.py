@@ -63,19 +63,22 @@ class Validation:
         validation = spec["data"]["validation"]
         self.stores = {name: open_dataset(d, output) for name, d in validation.items()}
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, on_progress: Callable[[], None]) -> dict[str, float]:
         """`validation/<benchmark>/<metric>` of the model as it is now."""
         values = {}
         for name, store in self.stores.items():
-            for metric, value in self._score(store, name).items():
+            for metric, value in self._score(store, name, on_progress).items():
                 values[f"validation/{name}/{metric}"] = value
         return values
 
-    def _score(self, store: ClipStore, name: str) -> dict[str, float]:
+    def _score(
+        self, store: ClipStore, name: str, on_progress: Callable[[], None]
+    ) -> dict[str, float]:
         count = min(self.config.validation_clips, len(store))
         collected: dict[str, list[np.ndarray]] = {}
         with evaluating(self.model), torch.inference_mode():
-            for clips in batches(store, count, self.config.batch, name):
+            several = batches(store, count, self.config.batch, name)
+            for clips in _telling(several, on_progress):
                 for metric, value in self._score_batch(clips).items():
                     collected.setdefault(metric, []).append(value)
         curves = {m: np.concatenate(collected[m]) for m in CURVES if m in collected}

@@ -17,7 +17,8 @@ from flow3r.files import write_json
 def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bool:
     """Score the constants; they are drawn from the validation clips."""
     stores = {k: open_dataset(v, directory.output_dir) for k, v in content["spec"].items()}
-    scores = chance_scores(_whole(stores["test"]), _whole(stores["validation"]))
+    known = _whole(stores["validation"])
+    scores = chance_scores(_whole(stores["test"]), known, on_progress=directory.alive)
     write_json(directory.path / "chance.json", scores)
     return True
 

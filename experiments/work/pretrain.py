@@ -39,7 +39,7 @@ def work(directory: RunDirectory, content: dict, stop: Callable[[], bool]) -> bo
         config.batch, config.seed, {"source": len(source), "labelled": 0, "unlabelled": 0}
     )
     loader = BatchLoader(plan, {"source": source}, config.training.augmentation, device)
-    recorder = Recorder(directory, runtime, stop, validate=lambda: {}, validation_every=NEVER)
+    recorder = Recorder(directory, runtime, stop, validate=lambda alive: {}, validation_every=NEVER)
     state = recorder.resume(config.training.total_steps)
     workers, end = runtime.get("workers", 0), config.training.total_steps
     with threads(config.threads), loading(loader, workers, end) as batches:

@@ -19,7 +19,7 @@ metrics align the scale, but depth and motion share one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -37,13 +37,19 @@ PLACED = 2
 """Of the poses, only the first of the list place points."""
 QUERIES = 256
 """Nearest neighbours sought per clip: a mean over a whole benchmark needs fewer than a scene."""
+Score = Callable[[Truth], dict[str, np.ndarray]]
+"""The metrics of one constant prediction on a part of a benchmark."""
 
 
-def chance_scores(benchmark: EvaluationClips, validation: EvaluationClips) -> dict[str, float]:
+def chance_scores(
+    benchmark: EvaluationClips,
+    validation: EvaluationClips,
+    on_progress: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
     """The best mean score of a constant prediction, for every metric the benchmark defines.
 
-    Deterministic. It depends on the data only: compute it once per benchmark. Raises DataError if
-    the clips differ in frames, size or pairs.
+    Deterministic. It depends on the data only: compute it once per benchmark. `on_progress` is
+    called before each candidate. Raises DataError if the clips differ in frames, size or pairs.
     """
     truth, known = Truth.of(benchmark), Truth.of(validation)
     if truth.depth.shape[1:] != known.depth.shape[1:] or not np.array_equal(
@@ -51,15 +57,21 @@ def chance_scores(benchmark: EvaluationClips, validation: EvaluationClips) -> di
     ):
         raise DataError("chance needs validation clips of the frames, size and pairs scored")
     best: dict[str, float] = {}
+    for candidate in _candidates(known):
+        on_progress()
+        _keep_best(best, truth, candidate)
+    return {name: best[name] for name in METRICS if name in best}
+
+
+def _candidates(known: Truth) -> Iterator[Score]:
     motions = pose_candidates(known)
     for motion in motions:
-        _keep_best(best, truth, lambda part, m=motion: pose_metrics(_repeat(m, part), part))
+        yield lambda part, m=motion: pose_metrics(_repeat(m, part), part)
     for motion in motions[:PLACED]:
         for points in points_candidates(known):
-            _keep_best(best, truth, lambda part, m=motion, p=points: _geometry(p, m, part))
+            yield lambda part, m=motion, p=points: _geometry(p, m, part)
     for target_px in flow_candidates(known):
-        _keep_best(best, truth, lambda part, f=target_px: _flow(f, part))
-    return {name: best[name] for name in METRICS if name in best}
+        yield lambda part, f=target_px: _flow(f, part)
 
 
 def pose_candidates(known: Truth) -> list[np.ndarray]:
@@ -106,9 +118,7 @@ def flow_candidates(known: Truth) -> list[np.ndarray]:
     return [np.broadcast_to(grid + move, mean.shape) for move in (0.0, mean, median, overall)]
 
 
-def _keep_best(
-    best: dict[str, float], truth: Truth, score: Callable[[Truth], dict[str, np.ndarray]]
-) -> None:
+def _keep_best(best: dict[str, float], truth: Truth, score: Score) -> None:
     """Score one candidate, part by part, and keep what is better than before."""
     parts = [score(truth.select(part)) for part in truth.parts()]
     for name in parts[0]:

@@ -37,6 +37,12 @@ def test_every_metric_has_a_chance_and_twice_the_same(benchmark, validation):
     assert scores == chance_scores(benchmark, validation)
 
 
+def test_it_tells_that_it_is_at_work(benchmark, validation):
+    told = []
+    chance_scores(benchmark, validation, on_progress=lambda: told.append(1))
+    assert len(told) > 10
+
+
 def test_no_constant_of_the_validation_clips_is_better(benchmark, validation):
     chance, known = chance_scores(benchmark, validation), Truth.of(validation)
     points, flow = points_candidates(known), flow_candidates(known)

@@ -6,7 +6,14 @@ import socket
 
 import pytest
 
-from experiments.rundir import RunDirectory, is_stale, now, read_metrics, read_status
+from experiments.rundir import (
+    HEARTBEAT_SECONDS,
+    RunDirectory,
+    is_stale,
+    now,
+    read_metrics,
+    read_status,
+)
 from flow3r.errors import DataError
 
 
@@ -50,6 +57,18 @@ def test_every_end_of_an_attempt_goes_into_the_history(directory):
             "reason": "ended without a word",
         },
     ]
+
+
+def test_a_sign_of_life_is_written_when_it_is_due(directory, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("experiments.rundir.time.monotonic", lambda: clock[0])
+    directory.begin()
+    written = []
+    monkeypatch.setattr("experiments.rundir.write_json", lambda path, status: written.append(path))
+    for seconds in (0.0, HEARTBEAT_SECONDS, HEARTBEAT_SECONDS + 0.1):
+        clock[0] = 100.0 + seconds
+        directory.alive()
+    assert len(written) == 1
 
 
 def test_an_existing_spec_is_kept(directory):
