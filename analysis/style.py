@@ -183,9 +183,19 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
     with figure_style():  # resolution and fonts are settings of saving, not of drawing
+        _lay_out(figure)
         figure.savefig(paths[0])
         figure.savefig(paths[1], metadata={"CreationDate": None})  # same figure, same file
     return paths
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything, for good: laying out anew for each file takes as long as drawing it."""
+    import matplotlib
+
+    figure.draw_without_rendering()
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def png_bytes(figure: Figure) -> bytes:
