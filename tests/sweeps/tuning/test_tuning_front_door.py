@@ -18,7 +18,8 @@ from sweeps.tuning.journal import trials_of
 
 # The front door, with two formulations: starting processes is what takes the time here.
 _SWEEP = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, {repository!r})
 from dataclasses import replace
 from experiments import compose
