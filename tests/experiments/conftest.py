@@ -1,6 +1,7 @@
 """One small trained run, shared by the tests of a session, and ways to start scripts."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,10 @@ def trained(tmp_path_factory, run_script):
     result = run_script("experiments/train.py", *SMALL, f"output_dir={output}")
     assert result.returncode == 0, result.stdout + result.stderr
     return output
+
+
+@pytest.fixture
+def output(trained, tmp_path):
+    """A new output folder in which the shared stages are done."""
+    shutil.copytree(trained / "stages", tmp_path / "stages")
+    return tmp_path

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -89,13 +88,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=240, env=environment()
     )
-
-
-@pytest.fixture
-def output(trained, tmp_path):
-    """A new output folder in which the shared stages are done."""
-    shutil.copytree(trained / "stages", tmp_path / "stages")
-    return tmp_path
 
 
 def only_run(output: Path) -> Path:

@@ -104,13 +104,13 @@ def test_training_code_needs_no_hydra_and_no_tracking(trained):
     ("precision", "formulation"),
     [*(("float32", name) for name in FORMULATIONS), ("bfloat16", "flow-factored")],
 )
-def test_every_formulation_trains(formulation, precision, run_script, small_overrides, tmp_path):
+def test_every_formulation_trains(formulation, precision, run_script, small_overrides, output):
     result = run_script(
         "experiments/train.py",
         *small_overrides,
         f"formulation={formulation}",
         f"training.precision={precision}",
-        f"output_dir={tmp_path}",
+        f"output_dir={output}",
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -127,54 +127,54 @@ def test_every_formulation_trains(formulation, precision, run_script, small_over
         "batch.accumulate=3",
     ],
 )
-def test_options_train(override, run_script, small_overrides, tmp_path):
+def test_options_train(override, run_script, small_overrides, output):
     formulation = "flow-projective" if "options" in override else "flow-factored"
     result = run_script(
         "experiments/train.py",
         *small_overrides,
         f"formulation={formulation}",
         *override.split(),
-        f"output_dir={tmp_path}",
+        f"output_dir={output}",
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.slow
 def test_a_paused_and_continued_run_equals_an_undisturbed_one(
-    trained, run_script, small_overrides, tmp_path
+    trained, run_script, small_overrides, output
 ):
-    words = (*small_overrides, f"output_dir={tmp_path}")
+    words = (*small_overrides, f"output_dir={output}")
     for pause_at in (3, 7, 5):  # the last one lies behind it: nothing is trained
         result = run_script("experiments/train.py", *words, f"runtime.pause_at={pause_at}")
         assert result.returncode == INTERRUPTED, result.stderr
-        status = json.loads((only_run(tmp_path) / "status.json").read_text())
+        status = json.loads((only_run(output) / "status.json").read_text())
         reached = max(pause_at, status["step"] if pause_at == 5 else 0)
         assert (status["state"], status["step"]) == ("interrupted", reached)
         assert status["reason"] == f"paused at step {reached}"
     assert reached == 7
     assert [end["reason"] for end in status["history"]] == ["paused at step 3", "paused at step 7"]
     assert run_script("experiments/train.py", *words).returncode == 0
-    assert_same_run(only_run(trained), only_run(tmp_path))
+    assert_same_run(only_run(trained), only_run(output))
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_equals_undisturbed(trained, small_overrides, tmp_path):
+def test_killed_and_started_again_equals_undisturbed(trained, small_overrides, output):
     """SIGTERM ends with a checkpoint and code 75; SIGKILL loses at most the last steps."""
     command = [
         sys.executable,
         "experiments/train.py",
         *small_overrides,
         "runtime.checkpoint_seconds=0",
-        f"output_dir={tmp_path}",
+        f"output_dir={output}",
     ]
     for number in (signal.SIGTERM, signal.SIGKILL):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=dict(os.environ))
-        _wait_for_step(tmp_path, 3 if number == signal.SIGTERM else 6, process)
+        _wait_for_step(output, 3 if number == signal.SIGTERM else 6, process)
         process.send_signal(number)
         process.wait(timeout=60)
         assert process.returncode in (INTERRUPTED, -signal.SIGKILL, 0)
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
-    assert_same_run(only_run(trained), only_run(tmp_path))
+    assert_same_run(only_run(trained), only_run(output))
 
 
 def assert_same_run(first, second):
