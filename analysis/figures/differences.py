@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW = 0.21  # inches an arm takes
+ROUNDING = 1e-9  # all differences are of equal scores: an axis of 1e-17 would magnify nothing
 
 
 def forest_figure(
@@ -85,6 +86,8 @@ def forest_axes(ax: Axes, labels: Sequence[str], centre: float = 0.0) -> None:
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
+    if max(abs(end) for end in ax.get_xlim()) < ROUNDING:
+        ax.set_xlim(-1, 1)
     ax.locator_params(axis="x", nbins=4)
 
 

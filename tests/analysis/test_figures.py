@@ -1,16 +1,18 @@
 """The numbers behind the figures; the pictures themselves were looked at."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import figures
 from analysis.figures.conditions import bin_scenes
+from analysis.figures.differences import forest_axes
 from analysis.figures.scenes import scene_means, share_better
 from analysis.metrics import heading, number
 from analysis.records import learning_curves, load_records
 from analysis.scaling import scaling_curve
-from analysis.style import COLUMN_WIDTH, FIXED, PAGE_WIDTH, arm_styles, save_figure
+from analysis.style import COLUMN_WIDTH, FIXED, PAGE_WIDTH, arm_styles, figure_style, save_figure
 from analysis.summary import summarise
 
 WIDTHS = (PAGE_WIDTH, COLUMN_WIDTH)
@@ -78,6 +80,18 @@ def test_a_filled_marker_means_that_the_interval_excludes_zero(recorded, numbers
         row = numbers.difference(arm.name, "3d-sup", "dynamic", "rra_15")
         decided = row["low"] > 0 or row["high"] < 0
         assert (point.get_markerfacecolor() != "white") == decided
+
+
+def test_an_axis_of_rounding_errors_is_one_of_points():
+    with figure_style():
+        _, axes = plt.subplots(1, 2)
+        axes[0].plot([0, -3e-17], [0, 1])
+        axes[1].plot([0, 1e-4], [0, 1])
+        for ax in axes:
+            forest_axes(ax, ["a", "b"])
+    assert axes[0].get_xlim() == (-1, 1)
+    assert axes[1].get_xlim()[1] < 1e-3
+    plt.close("all")
 
 
 def test_scene_by_scene(recorded):
