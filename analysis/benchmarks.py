@@ -28,7 +28,7 @@ from typing import Any
 from analysis.arguments import parse_arguments
 from analysis.benchmark_records import SWEEP, BenchmarkRecords, Evaluation, load_benchmarks
 from analysis.benchmark_tables import halves
-from analysis.document import Document, Section, TableBlock, Text, Written, write_document
+from analysis.document import Document, Section, TableBlock, Text, Written, alone, write_document
 from analysis.document.blocks import Bullets
 from analysis.markup import Table, to_text, write_tables
 from flow3r.errors import ConfigError, DataError
@@ -39,8 +39,12 @@ SETTINGS = {"output_dir": "outputs", "to": ""}
 
 def write_benchmarks(output_dir: Path, folder: Path | None = None) -> Written:
     """Write tables, report and results. DataError without a plan."""
-    records = load_benchmarks(output_dir)
     folder = folder or output_dir / "reports" / SWEEP
+    with alone(folder):
+        return _write_benchmarks(load_benchmarks(output_dir), folder)
+
+
+def _write_benchmarks(records: BenchmarkRecords, folder: Path) -> Written:
     shown = halves(records)
     for name, (table, data) in shown.items():
         write_tables(table, data, folder / "tables" / name)

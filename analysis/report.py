@@ -32,7 +32,7 @@ from analysis import tables
 from analysis.answer import answer
 from analysis.arguments import parse_arguments
 from analysis.console import console_text
-from analysis.document import Document, Section, write_document
+from analysis.document import Document, Section, alone, write_document
 from analysis.gallery import CURVES, Gallery, draw_gallery
 from analysis.markup import Table
 from analysis.metrics import FAMILIES, HEADLINE, MOTION
@@ -92,8 +92,12 @@ def write_report(
     """Write the report of a sweep, finished or not. DataError without a plan or a finished run."""
     if sweep == TUNING:  # its arms are candidates, which nobody compares as arms
         raise DataError(f"sweep={TUNING} has a report of its own: python analysis/tuning.py")
-    records = load_records(output_dir, sweep, allow_mixed)
     folder = folder or output_dir / "reports" / sweep
+    with alone(folder):
+        return _write_report(load_records(output_dir, sweep, allow_mixed), folder)
+
+
+def _write_report(records: Records, folder: Path) -> ReportSummary:
     summary = summarise(records)
     curves = all_curves(records, summary)
     shown = write_tables(records, summary, folder / "tables")

@@ -35,6 +35,7 @@ from analysis.document import (
     TableBlock,
     Text,
     Written,
+    alone,
     write_document,
 )
 from analysis.markup import Table, to_text, write_tables
@@ -60,14 +61,14 @@ SETTINGS = {"output_dir": "outputs", "to": ""}
 
 def write_tuning(output_dir: Path, folder: Path | None = None) -> Written:
     """Write tables, figures, report and results. DataError without a record."""
-    tuning = load_tuning(output_dir)
     folder = folder or output_dir / "reports" / SWEEP
-    chosen = chosen_table(tuning)
-    _write_tables(tuning, folder / "tables")
-    page = document(tuning, _draw(tuning, folder / "figures"))
-    write_json(folder / "results.json", results(tuning))
-    text = f"{to_text(chosen)}\n{effort_sentence(tuning)}"
-    return Written(text, write_document(page, folder))
+    with alone(folder):
+        tuning = load_tuning(output_dir)
+        _write_tables(tuning, folder / "tables")
+        page = document(tuning, _draw(tuning, folder / "figures"))
+        write_json(folder / "results.json", results(tuning))
+        text = f"{to_text(chosen_table(tuning))}\n{effort_sentence(tuning)}"
+        return Written(text, write_document(page, folder))
 
 
 def document(tuning: Tuning, pictures: Sequence[Picture]) -> Document:

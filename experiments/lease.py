@@ -1,6 +1,6 @@
 """Leases: who works in a run directory, on any host that shares its file system.
 
-A `flock` (`sweeps.locks`) tells processes of one machine apart, also when a scheduler is killed and
+A `flock` (`flow3r.locks`) tells processes of one machine apart, also when a scheduler is killed and
 its child works on; between machines many file systems ignore it. A lease is a file that machines
 agree on by the two things every shared file system does: creating a file exclusively, and keeping
 the time of its last change by one clock.

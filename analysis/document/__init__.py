@@ -10,7 +10,7 @@ from analysis.document.blocks import (
     Text,
     Verdict,
 )
-from analysis.document.files import Written, write_document
+from analysis.document.files import Written, alone, write_document
 from analysis.document.html import render_html
 from analysis.document.markdown import render_markdown
 
@@ -24,6 +24,7 @@ __all__ = [
     "Text",
     "Verdict",
     "Written",
+    "alone",
     "render_html",
     "render_markdown",
     "write_document",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from analysis.document.blocks import Document
 from analysis.document.html import render_html
 from analysis.document.markdown import render_markdown
 from flow3r.files import write_text
+from flow3r.locks import locked
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,16 @@ class Written:
 
     text: str
     path: Path
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a report's folder: two sweeps that end together must not clear each other's figures.
+
+    Where there is none yet, nothing is made: the records may be missing, too.
+    """
+    with locked(folder / ".report.lock") if folder.is_dir() else nullcontext():
+        yield
 
 
 def write_document(page: Document, folder: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flow3r.files import write_json
+from flow3r.locks import locked
 from sweeps import states
 from sweeps.benchmarks.plan import (
     NAME,
@@ -23,7 +24,6 @@ from sweeps.executors.ledger import Ledger
 from sweeps.executors.resources import Slot, available_cores, local_slots
 from sweeps.executors.slots import LocalExecutor, Observer, Policy
 from sweeps.jobs import Job
-from sweeps.locks import locked
 from sweeps.options import Options, require_writable
 from sweeps.planning.plan_file import git_commit
 from sweeps.planning.preview import table_lines

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.lease import Lease, acquire
-from sweeps.locks import LOCK_NAME, FileLock, try_lock
+from flow3r.locks import LOCK_NAME, FileLock, try_lock
 
 
 @dataclass(frozen=True)

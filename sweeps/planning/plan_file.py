@@ -10,9 +10,9 @@ from typing import Any
 
 from flow3r.errors import ConfigError
 from flow3r.files import read_json, write_json
+from flow3r.locks import locked
 from sweeps import states
 from sweeps.jobs import REPOSITORY
-from sweeps.locks import locked
 from sweeps.planning.expansion import Entry, Plan, plan_record
 from sweeps.planning.questions import stated
 

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from experiments.rundir import read_status
 from flow3r.files import read_json
-from sweeps.locks import locked
+from flow3r.locks import locked
 from sweeps.planning.planned import planned_runs
 from sweeps.tracking import pages
 from sweeps.tracking.projection import RunProjection, milliseconds

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flow3r.errors import ConfigError
-from sweeps.locks import locked
+from flow3r.locks import locked
 
 _SQLITE = "sqlite:///"
 _LOCK = ".mlflow-writer.lock"

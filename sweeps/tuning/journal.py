@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from flow3r.evaluation.names import metric
-from sweeps.locks import locked
+from flow3r.locks import locked
 from sweeps.tuning.plan import TuningPlan
 from sweeps.tuning.space import distributions, quietly
 from sweeps.tuning.standings import Race, Standing

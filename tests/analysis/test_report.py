@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -13,6 +14,7 @@ from analysis.gallery import Gallery
 from analysis.report import main, parse_settings, write_report
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
+from flow3r.locks import try_lock
 
 ROOT = Path(analysis.__file__).parent.parent
 TWO_ARMS = {"3d-sup": ("3d-sup", 0, 16, False), "flow-factored": ("flow-factored", 64, 16, False)}
@@ -206,6 +208,20 @@ def test_it_can_be_written_elsewhere(store, tmp_path, no_figures):
     summary = write_report(output_dir, "formulations", elsewhere)
     assert summary.path == elsewhere / "report.html"
     assert [p.name for p in folder_of(output_dir).iterdir()] == ["plan.json"]
+
+
+def test_two_writers_take_turns(store, tmp_path, no_figures):
+    output_dir = store(scenes=2, seeds=(0, 1)).write(tmp_path)
+    folder = folder_of(output_dir)
+    first = try_lock(folder / ".report.lock")
+    second = Thread(target=write_report, args=(output_dir, "formulations"))
+    second.start()
+    second.join(timeout=1.0)
+    waited = second.is_alive() and not (folder / "tables").exists()
+    first.release()
+    second.join(timeout=120.0)
+    assert waited
+    assert (folder / "report.html").is_file()
 
 
 @pytest.mark.slow

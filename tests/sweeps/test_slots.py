@@ -18,9 +18,9 @@ import pytest
 
 from experiments.rundir import now, read_status
 from flow3r.files import write_json
+from flow3r.locks import LOCK_NAME, is_locked, try_lock
 from sweeps.executors.ledger import DONE, FAILED, INTERRUPTED, Outcome
 from sweeps.jobs import REPOSITORY
-from sweeps.locks import LOCK_NAME, is_locked, try_lock
 
 
 def states(ledger):
@@ -374,7 +374,7 @@ def test_the_lock_outlives_a_killed_scheduler_as_long_as_its_child(workshop, tmp
 import os, subprocess, sys
 sys.path.insert(0, {str(workshop.folder)!r})
 from pathlib import Path
-from sweeps.locks import try_lock
+from flow3r.locks import try_lock
 lock = try_lock(Path({str(path)!r}))
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=0, pass_fds=(lock.fd,))
 print(child.pid, flush=True)

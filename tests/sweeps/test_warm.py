@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from flow3r.locks import LOCK_NAME, try_lock
 from sweeps.executors import warm_server
 from sweeps.executors.warm import WarmStart
 from sweeps.jobs import Job
-from sweeps.locks import LOCK_NAME, try_lock
 
 # Leaves what it sees in seen.json, then does what its argument says.
 SCRIPT = """

@@ -18,6 +18,7 @@ from experiments import failure
 from experiments.exit_codes import PAUSED
 from experiments.rundir import read_status
 from flow3r.errors import ConfigError
+from flow3r.locks import locked
 from sweeps import states
 from sweeps.executors.ledger import (
     ACTIVE,
@@ -42,7 +43,6 @@ from sweeps.executors.slurm.submission import (
     write_submission,
 )
 from sweeps.jobs import Job
-from sweeps.locks import locked
 
 _LOOK_SECONDS = 1.0
 _SECOND_STOP_SECONDS = 5.0
