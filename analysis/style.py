@@ -182,20 +182,24 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write stem.png (200 dpi) and stem.pdf."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
-    with figure_style():  # resolution and fonts are settings of saving, not of drawing
-        _lay_out(figure)
+    with figure_style(), _laid_out(figure):  # resolution and fonts are settings of saving
         figure.savefig(paths[0])
         figure.savefig(paths[1], metadata={"CreationDate": None})  # same figure, same file
     return paths
 
 
-def _lay_out(figure: Figure) -> None:
-    """Place everything, for good: laying out anew for each file takes as long as drawing it."""
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """Place everything, for good: laying out anew for each file takes as long as drawing it.
+
+    Saving restores the layout engine that the settings ask for, hence the block.
+    """
     import matplotlib
 
     figure.draw_without_rendering()
     with matplotlib.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
+        yield
 
 
 def png_bytes(figure: Figure) -> bytes:
