@@ -55,6 +55,7 @@ class Options:
     stall: float = 1800.0
     retries: int = 1
     console: str = "auto"
+    report: bool = True
     tracking: bool = True
     tracking_uri: str | None = None
     slurm: dict[str, str] = field(default_factory=dict)
@@ -92,6 +93,7 @@ def parse(words: Sequence[str], now: datetime | None = None) -> Options:
         "stall": read.duration,
         "retries": lambda name, value: read.count(name, value, 0),
         "console": lambda name, value: read.choice(name, value, CONSOLES),
+        "report": read.boolean,
         "tracking": read.boolean,
         "tracking_uri": lambda _, value: value,
     }

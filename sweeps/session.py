@@ -28,6 +28,7 @@ from sweeps.tracking.pages import links
 from sweeps.tracking.tracker import Tracker
 
 EXIT_DONE, EXIT_FAILED, EXIT_STOPPED = 0, 1, 130
+NO_REPORT = "no report, as asked: the same command without report=false writes it"
 _WARNINGS = 3  # of the same kind; more would hide the table
 
 
@@ -191,17 +192,27 @@ class _Closing:
 def _close(
     options: Options, plan: Plan, jobs: Sequence[Job], tracker: Tracker | None, console: Console
 ) -> _Closing:
+    """Figures and report where they are wanted, and where everything is."""
+    closing = _Closing([NO_REPORT])
+    if options.report:
+        closing = _draw_and_report(options.output_dir, plan, jobs, tracker, console)
+    if tracker:
+        uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
+        closing.words += links(uri, tracker.experiment)
+    return closing
+
+
+def _draw_and_report(
+    output_dir: Path, plan: Plan, jobs: Sequence[Job], tracker: Tracker | None, console: Console
+) -> _Closing:
     """Figures, then the report, which shows them."""
     warnings = draw_figures(jobs, tracker, console)
     closing = _Closing()
     if any(job.is_run and states.state_of(job.directory) == states.DONE for job in jobs):
-        missing = draw_headline(options.output_dir, plan.sweep)
+        missing = draw_headline(output_dir, plan.sweep)
         if missing:
             warnings.append(f"warning: the headline's arms are not drawn side by side: {missing}")
-        closing = _report(options.output_dir, plan.sweep)
-    if tracker:
-        uri = options.tracking_uri or f"sqlite:///{options.output_dir / 'mlflow.db'}"
-        closing.words += links(uri, tracker.experiment)
+        closing = _report(output_dir, plan.sweep)
     closing.words += warnings
     return closing
 

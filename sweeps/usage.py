@@ -33,6 +33,7 @@ Options
   retries=1               new attempts for a run that was ended from outside or hung
   console=auto            live (a table), plain (lines), quiet (problems and the end) or json;
                           auto: live in a terminal, else plain
+  report=true             write figures and report at the end (false: runs alone)
   tracking=true           project the runs to MLflow while they train
   tracking_uri=URI        default: sqlite:///<output_dir>/mlflow.db
                           A duration is seconds (90), or 90s, 45m, 2h30m, 1d12h.

@@ -24,6 +24,8 @@ from flow3r.formulations.assembled import build_model
 from flow3r.formulations.registry import FormulationConfig
 from flow3r.model.config import DecoderConfig, EncoderConfig, Pi3Config, TaskDecoderConfig
 
+pytestmark = pytest.mark.xdist_group("readme")
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -284,7 +286,10 @@ def test_the_example_formulation_predicts_flow_with_gradients(example_formulatio
 
 @pytest.mark.slow
 def test_the_commands_that_take_seconds_run(extended):
-    """The block that tries everything, as it stands, then the examples of how to extend it."""
+    """The block that tries everything, as it stands, then the examples of how to extend it.
+
+    The files of a run are those that the README's tree shows.
+    """
     block = next(b for b in shell_blocks() if "seeds=[0]" in b)
     run_id = "RUN_ID"
     for line in block.splitlines():
@@ -300,20 +305,11 @@ def test_the_commands_that_take_seconds_run(extended):
         "dynamic.png",
     }
     assert json.loads((output / "runs" / run_id / "status.json").read_text())["attempts"] == 1
+    tree = section("Where files go")
+    assert [p.name for p in (output / "runs" / run_id).iterdir() if p.name not in tree] == []
     for words in scripts("experiments/train.py"):
         if "formulation=flow-linear" in words:
             run(extended, *words)
-
-
-@pytest.mark.slow
-def test_the_tree_of_files_is_the_one_told(extended):
-    """Every file of a finished run and of a report stands in the README's tree."""
-    words = "experiments/train.py formulation=flow-factored seed=0 profile=smoke output_dir=tree"
-    run(extended, *words.split())
-    [directory] = (extended / "tree" / "runs").iterdir()
-    tree = section("Where files go")
-    for path in directory.iterdir():
-        assert path.name in tree, path.name
 
 
 @pytest.mark.slow

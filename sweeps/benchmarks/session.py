@@ -27,7 +27,7 @@ from sweeps.jobs import Job
 from sweeps.options import Options, require_writable
 from sweeps.planning.plan_file import git_commit
 from sweeps.planning.preview import table_lines
-from sweeps.session import EXIT_STOPPED, exit_code_of, failures
+from sweeps.session import EXIT_STOPPED, NO_REPORT, exit_code_of, failures
 from sweeps.timekeeping.cost import CostModel
 
 
@@ -79,6 +79,9 @@ def run_sweep(options: Options) -> int:
     words += [f"not run: {c.model} on {c.benchmark}: {c.missing}" for c in plan.cells if c.missing]
     if code == EXIT_STOPPED:
         console.finished(code, [*words, "stopped; the same command continues"])
+        return code
+    if not options.report:
+        console.finished(code, [*words, NO_REPORT])
         return code
     from analysis.benchmarks import write_benchmarks  # pandas: not before it is needed
 

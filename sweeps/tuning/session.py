@@ -17,7 +17,7 @@ from sweeps.executors.rules import Observer
 from sweeps.jobs import Job, needed_jobs, plan_jobs
 from sweeps.options import Options, require_writable
 from sweeps.planning.plan_file import git_commit, record_plan
-from sweeps.session import EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, make_costs
+from sweeps.session import EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, NO_REPORT, make_costs
 from sweeps.timekeeping.timeline import Timeline, timeline_path
 from sweeps.tracking.tracker import Tracker
 from sweeps.tuning.effort import seconds_left
@@ -52,7 +52,7 @@ def run_sweep(options: Options) -> int:
     closing = _Closing(EXIT_FAILED, [])
     try:
         complete = session.run(console)
-        closing = _close(tuning, options.output_dir, complete)
+        closing = _close(tuning, options, complete)
     finally:
         problem = tracker.finish() if tracker else None
     words = [*closing.words, *([f"warning: {problem}"] if problem else [])]
@@ -153,13 +153,15 @@ class _Closing:
     report: Path | None = None
 
 
-def _close(tuning: TuningPlan, output_dir: Path, complete: bool) -> _Closing:
+def _close(tuning: TuningPlan, options: Options, complete: bool) -> _Closing:
     """Write what was found."""
+    output_dir = options.output_dir
     found, commit = races(tuning, output_dir), git_commit()
     write_trials(tuning, found, commit, output_dir)
     if not complete:
         return _Closing(EXIT_STOPPED, ["stopped; the same command continues"])
-    words, report = _report(output_dir)
+    closing = _report(output_dir) if options.report else _Closing(EXIT_DONE, [NO_REPORT])
+    words = closing.words
     failed = [standing for race in found for standing in race.standings if standing.failed]
     words += [_failure(standing, output_dir) for standing in failed]
     path = write_tuned(tuning, found, commit, output_dir)
@@ -167,8 +169,8 @@ def _close(tuning: TuningPlan, output_dir: Path, complete: bool) -> _Closing:
         words.append("nothing is chosen: a formulation has no candidate that came to the end")
     else:
         words.append(f"Chosen values: {path}; sweep=formulations tuned=true uses them")
-    well = path is not None and report is not None and not failed
-    return _Closing(EXIT_DONE if well else EXIT_FAILED, words, report)
+    well = path is not None and closing.exit_code == EXIT_DONE and not failed
+    return replace(closing, exit_code=EXIT_DONE if well else EXIT_FAILED)
 
 
 def _failure(standing: Standing, output_dir: Path) -> str:
@@ -177,15 +179,15 @@ def _failure(standing: Standing, output_dir: Path) -> str:
     return f"failed: {trial.formulation}, candidate {trial.number}: {standing.failed} (log: {log})"
 
 
-def _report(output_dir: Path) -> tuple[list[str], Path | None]:
+def _report(output_dir: Path) -> _Closing:
     from analysis.tuning import write_tuning
 
     try:
         written = write_tuning(output_dir)
     except (ConfigError, DataError) as error:
-        return [f"no report: {error}"], None
+        return _Closing(EXIT_FAILED, [f"no report: {error}"])
     except Exception:  # the runs are safe; say what remains to be done instead of hiding them
         traceback.print_exc()
         again = f"python analysis/tuning.py output_dir={output_dir}"
-        return [f"no report (see above); {again} tries again"], None
-    return ["", written.text, f"Report: {written.path}"], written.path
+        return _Closing(EXIT_FAILED, [f"no report (see above); {again} tries again"])
+    return _Closing(EXIT_DONE, ["", written.text, f"Report: {written.path}"], written.path)

@@ -16,6 +16,8 @@ from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 from flow3r.locks import try_lock
 
+pytestmark = pytest.mark.xdist_group("report")
+
 ROOT = Path(analysis.__file__).parent.parent
 TWO_ARMS = {"3d-sup": ("3d-sup", 0, 16, False), "flow-factored": ("flow-factored", 64, 16, False)}
 QUESTIONS = [

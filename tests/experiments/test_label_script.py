@@ -54,6 +54,9 @@ def flip(store, name):
     path.write_bytes(content)
 
 
+pytestmark = pytest.mark.xdist_group("label script")
+
+
 @pytest.fixture(scope="module")
 def manifest(make_manifest, tmp_path_factory):
     return make_manifest(tmp_path_factory.mktemp("videos"), videos=2, clips=3)

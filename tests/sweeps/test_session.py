@@ -73,6 +73,15 @@ def test_a_sweep_ends_with_the_table_the_answer_and_where_things_are(
     assert {run["arm"] for run in plan["runs"]} == set(tiny.sweep["arms"])
 
 
+def test_without_a_report_the_runs_are_made_and_nothing_is_drawn(invoke, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["analysis.report"], "write_report", lambda *words: 1 / 0)
+    monkeypatch.setattr(session, "draw_all", lambda runs: 1 / 0)
+    assert invoke(report=False) == 0
+    output = capsys.readouterr().out
+    assert "no report, as asked: the same command without report=false writes it" in output
+    assert "THE TABLE" not in output
+
+
 def test_failed_runs_are_listed_with_reason_and_log_and_the_rest_is_reported(invoke, capsys):
     assert invoke(bad="flow") == 1
     output = capsys.readouterr().out

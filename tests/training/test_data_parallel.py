@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.xdist_group("data parallel")
+
 WORKER = Path(__file__).parent / "data_parallel.py"
 WITHOUT_GRADIENT = ("camera_head.fc_t.bias", "attn.qkv.bias")
 """A common shift of all cameras changes no relative pose, a common shift of all keys no weight."""

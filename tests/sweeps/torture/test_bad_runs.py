@@ -77,7 +77,14 @@ def sweep(kit, checkout, tmp_path):
     """A function: options -> exit code of the front door, and what it said."""
     checkout.add_sweep("bad", SWEEP)
     start = ("initialisation.kind=random", "initialisation.pretrain=null")
-    words = ("sweep=bad", "slots=2", "tracking=false", *kit("checkout").SMALL, *start)
+    words = (
+        "sweep=bad",
+        "slots=2",
+        "tracking=false",
+        "report=false",
+        *kit("checkout").SMALL,
+        *start,
+    )
 
     def run(*options):
         said = tmp_path / "said"

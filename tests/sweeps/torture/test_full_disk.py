@@ -54,7 +54,7 @@ def sweep(checkout, words, tmp_path):
     `meanwhile` is called again and again while it runs.
     """
     checkout.add_sweep("two", SWEEP)
-    options = ("sweep=two", "slots=1", "tracking=false")
+    options = ("sweep=two", "slots=1", "tracking=false", "report=false")
 
     def run(output, meanwhile=lambda: None):
         said = tmp_path / "said"
