@@ -86,6 +86,11 @@ def initial_weights(
     return build(transfer=lambda model: import_released(model, weights, may_lack=tuple(PARTS)))
 
 
+def device_name(device: torch.device) -> str:
+    """What a record calls it: the GPU's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def choose_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:<n>`; ConfigError where it is not there."""
     available = torch.cuda.is_available()

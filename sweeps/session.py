@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments.shipped import is_shipped
 from flow3r.errors import ConfigError, DataError
 from sweeps import states
 from sweeps.console import Console, make_console
@@ -83,7 +84,9 @@ def _superseded(plan: Plan, output_dir: Path) -> list[str]:
 
 def make_costs(plan: Plan, output_dir: Path) -> CostModel:
     """What the profile estimates, corrected by what was measured in this folder."""
-    costs = CostModel(dict(plan.cost))
+    wanted = plan.runtime.get("shipped_weights", True)
+    shipped = {stage.name for stage in plan.stages if wanted and is_shipped(stage.name)}
+    costs = CostModel(dict(plan.cost), shipped)
     costs.learn_from(output_dir)
     return costs
 

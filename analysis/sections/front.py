@@ -79,7 +79,10 @@ def card(answer: Verdict) -> document.Verdict:
     judged = found is not None and found.low is not None and not found.preliminary
     if judged and found.level > LEVEL + 1e-9:
         asked += f" Interval at {percent(found.level)}: corrected for several comparisons."
-    return document.Verdict(question.question, outcome(answer), said[:1].upper() + said[1:], asked)
+    arms = tuple(arm for pair in question.pairs() for arm in pair)
+    if not said.startswith(arms):  # names stay as they are
+        said = said[:1].upper() + said[1:]
+    return document.Verdict(question.question, outcome(answer), said, asked)
 
 
 def brief(answer: Verdict) -> document.Verdict:

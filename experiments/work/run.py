@@ -13,6 +13,7 @@ from experiments.acceleration import accelerate
 from experiments.adoption import adopted_seconds
 from experiments.assembly import (
     WEIGHTS,
+    device_name,
     fingerprints,
     initial_model,
     open_pools,
@@ -150,7 +151,7 @@ def _write_provenance(
         {
             **git_state(),
             **environment(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "device": device_name(device),
             "threads": torch.get_num_threads(),
             "processes": group.size,
             "parallel": group.strategy if group.size > 1 else None,

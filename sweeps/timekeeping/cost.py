@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from sweeps import states
 from sweeps.jobs import Job
 
 MEASURED, ESTIMATE, UNKNOWN = "measured", "estimate", "unknown"
+SHIPPED = "comes with the code"
+_COPYING = 2.0  # seconds that a stage takes whose result only needs to be copied
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,12 @@ class CostModel:
     failing that, runs of the same formulation and the same size of training; failing these, the
     profile's estimate, corrected by how wrong it was for the jobs that this sweep has finished."""
 
-    def __init__(self, estimates: dict[str, float]) -> None:
-        """`estimates` of the profile: seconds per kind, or per clip as `<kind>_per_clip`."""
-        self._estimates = estimates
+    def __init__(self, estimates: dict[str, float], shipped: Container[str] = ()) -> None:
+        """`estimates` of the profile: seconds per kind, or per clip as `<kind>_per_clip`.
+
+        shipped: ids of stages whose results come with the code.
+        """
+        self._estimates, self._shipped = estimates, shipped
         self._exact: dict[str, list[_Sample]] = {}
         self._similar: dict[str, list[_Sample]] = {}
         self._taken: dict[str, float] = {}
@@ -86,6 +91,8 @@ class CostModel:
                     MEASURED,
                     statistics.median(sample.training for sample in samples),
                 )
+        if job.id in self._shipped:
+            return Cost(_COPYING, SHIPPED)
         estimate = self._estimate(job)
         if estimate is None:
             return Cost(None, UNKNOWN)

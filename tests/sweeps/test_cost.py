@@ -39,6 +39,14 @@ def test_other_seeds_come_before_similar_runs_and_those_before_the_profile(tmp_p
     assert costs.of(job(tmp_path, "e", kind="video")).source == UNKNOWN
 
 
+def test_what_comes_with_the_code_is_only_copied(tmp_path):
+    costs = CostModel({"pretrain": 500.0}, shipped={"pre"})
+    asked = costs.of(job(tmp_path, "pre", kind="pretrain"))
+    assert asked.source == "comes with the code"
+    assert asked.seconds < 10.0
+    assert costs.of(job(tmp_path, "other", kind="pretrain")).seconds == 500.0
+
+
 def test_finished_directories_teach(tmp_path):
     done = job(tmp_path / "runs", "a")
     set_status(done, "done", seconds=12.0)
