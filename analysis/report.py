@@ -55,6 +55,7 @@ from analysis.sections.statistics import statistics_section
 from analysis.sections.tuning import tuning_section
 from analysis.summary import Summary, summarise
 from analysis.tuning_records import SWEEP as TUNING
+from analysis.up_to_date import digest_of_inputs, forget, keep, said_of
 from analysis.verdict_words import verdict_record, verdict_table
 from analysis.verdicts import Verdict, answer_questions
 from flow3r.config import require_choice
@@ -97,7 +98,21 @@ def write_report(
         return _write_report(load_records(output_dir, sweep, allow_mixed), folder)
 
 
+def refresh_report(output_dir: Path, sweep: str) -> ReportSummary:
+    """The report of a sweep, written if it does not say yet what the records say."""
+    folder = output_dir / "reports" / sweep
+    with alone(folder):
+        inputs = digest_of_inputs(output_dir, sweep)
+        said = said_of(folder, inputs)
+        if said is not None:
+            return ReportSummary(**said, path=folder / "report.html")
+        summary = _write_report(load_records(output_dir, sweep), folder)
+        keep(folder, inputs, {"table": summary.table, "answer": summary.answer})
+        return summary
+
+
 def _write_report(records: Records, folder: Path) -> ReportSummary:
+    forget(folder)
     summary = summarise(records)
     curves = all_curves(records, summary)
     shown = write_tables(records, summary, folder / "tables")

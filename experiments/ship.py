@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     from experiments.shipped import CARD, PRETRAINED, is_shipped
     from experiments.shipped import WEIGHTS as SHIPPED
     from flow3r.errors import ConfigError, DataError
-    from flow3r.files import read_json, write_atomically, write_json
-    from flow3r.weights.files import read_weights
+    from flow3r.files import read_json, write_json
+    from flow3r.weights.files import read_weights, write_safetensors
 
     own, rest = split_arguments(arguments, ("stage",))
     if rest or not own:
@@ -47,9 +47,7 @@ def main(arguments: list[str]) -> int:
         raise DataError(f"{directory.path} has its weights from the code: nothing to ship")
     if is_shipped(content["id"]):
         raise DataError(f"{PRETRAINED / content['id']} is there already; delete it to replace it")
-    from safetensors.torch import save_file
-
-    weights = {name: t.contiguous() for name, t in read_weights(directory.path / WEIGHTS).items()}
+    weights = read_weights(directory.path / WEIGHTS)
     size = sum(tensor.nbytes for tensor in weights.values())
     if size > MOST_BYTES:
         raise DataError(f"{size} bytes of weights are too many for the code; at most {MOST_BYTES}")
@@ -67,7 +65,7 @@ def main(arguments: list[str]) -> int:
     }
     folder = PRETRAINED / content["id"]
     folder.mkdir(parents=True)
-    write_atomically(folder / SHIPPED, lambda path: save_file(weights, path))
+    write_safetensors(weights, folder / SHIPPED)
     write_json(folder / CARD, card)
     print(f"{folder}: {size} bytes")
     return 0

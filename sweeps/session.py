@@ -221,10 +221,10 @@ def _draw_and_report(
 
 
 def _report(output_dir: Path, sweep: str) -> _Closing:
-    from analysis.report import write_report
+    from analysis.report import refresh_report
 
     try:
-        summary = write_report(output_dir, sweep)
+        summary = refresh_report(output_dir, sweep)
     except (ConfigError, DataError) as error:  # the records cannot be compared as they are
         return _Closing([f"no report: {error}"], well=False)
     except Exception:  # the runs are safe; say what remains to be done instead of hiding them

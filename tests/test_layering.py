@@ -23,7 +23,7 @@ BELOW = {
 """Imports go downward only. Analysis reads run records: it knows neither sweeps nor experiments."""
 
 HAND_OVER = {
-    ("sweeps/session.py", "analysis.report.write_report"),
+    ("sweeps/session.py", "analysis.report.refresh_report"),
     ("sweeps/benchmarks/session.py", "analysis.benchmarks.write_benchmarks"),
     ("sweeps/tuning/session.py", "analysis.tuning.write_tuning"),
 }

@@ -306,7 +306,8 @@ def test_the_commands_that_take_seconds_run(extended):
     }
     assert json.loads((output / "runs" / run_id / "status.json").read_text())["attempts"] == 1
     tree = section("Where files go")
-    assert [p.name for p in (output / "runs" / run_id).iterdir() if p.name not in tree] == []
+    shown = [p.name for p in (output / "runs" / run_id).iterdir() if not p.name.startswith(".")]
+    assert [name for name in shown if name not in tree] == []
     for words in scripts("experiments/train.py"):
         if "formulation=flow-linear" in words:
             run(extended, *words)

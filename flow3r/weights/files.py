@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from flow3r.errors import DataError
+from flow3r.files import write_atomically
 
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 
@@ -34,6 +35,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             + (f"{str(strange[0])!r} is none (is it a whole checkpoint?)" if strange else "empty")
         )
     return {name: tensor.detach() for name, tensor in content.items()}
+
+
+def write_safetensors(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by name atomically; DataError where the package is missing."""
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        raise DataError(
+            f"{path}: writing it needs the package 'safetensors' (pip install safetensors)"
+        ) from None
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write_atomically(path, lambda temporary: save_file(whole, temporary))
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

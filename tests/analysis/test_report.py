@@ -11,7 +11,7 @@ import pytest
 
 import analysis
 from analysis.gallery import Gallery
-from analysis.report import main, parse_settings, write_report
+from analysis.report import main, parse_settings, refresh_report, write_report
 from flow3r.errors import ConfigError, DataError
 from flow3r.files import read_json, write_json
 from flow3r.locks import try_lock
@@ -224,6 +224,25 @@ def test_two_writers_take_turns(store, tmp_path, no_figures):
     second.join(timeout=120.0)
     assert waited
     assert (folder / "report.html").is_file()
+
+
+def test_an_up_to_date_report_is_not_written_again(store, tmp_path, no_figures):
+    output_dir = store(scenes=2, seeds=(0, 1)).write(tmp_path)
+    first = refresh_report(output_dir, "formulations")
+    before = first.path.stat().st_mtime_ns
+    assert refresh_report(output_dir, "formulations") == first
+    assert first.path.stat().st_mtime_ns == before
+    run = next((output_dir / "runs").iterdir())
+    for change in (
+        lambda: state(tmp_path, run.name, state="failed", reason="since then"),
+        lambda: (run / "metrics.jsonl").write_text(""),
+        lambda: (folder_of(output_dir) / "report.html").unlink(),
+        lambda: write_report(output_dir, "formulations"),  # it may have been asked for otherwise
+    ):
+        change()
+        before = (folder_of(output_dir) / "report.md").stat().st_mtime_ns
+        refresh_report(output_dir, "formulations")
+        assert (folder_of(output_dir) / "report.md").stat().st_mtime_ns > before
 
 
 @pytest.mark.slow

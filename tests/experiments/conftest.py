@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flow3r.locks import locked
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 SMALL = [
@@ -45,9 +47,11 @@ def small_overrides():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, run_script):
-    """The output folder of one finished flow-factored run."""
-    output = tmp_path_factory.mktemp("trained")
-    result = run_script("experiments/train.py", *SMALL, f"output_dir={output}")
+    """The output folder of one finished flow-factored run, made once for all workers of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    with locked(output.with_suffix(".lock")):
+        result = run_script("experiments/train.py", *SMALL, f"output_dir={output}")
     assert result.returncode == 0, result.stdout + result.stderr
     return output
 

@@ -122,7 +122,8 @@ def test_every_formulation_trains(formulation, precision, run_script, small_over
         "head_options.flow-projective.intrinsics=given",
         "teacher=noisy",
         "teacher=dis",
-        "model=pi3-small size.pixels=28 initialisation.kind=random initialisation.pretrain=null",
+        "model=pi3-small size.pixels=28 initialisation.kind=random initialisation.pretrain=null "
+        "steps.head=1 steps.joint=2 steps.validation_every=2",
         "model=pi3-study size.pixels=48",
         "batch.accumulate=3",
     ],

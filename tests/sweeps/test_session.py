@@ -46,7 +46,7 @@ def invoke(tmp_path, monkeypatch, tiny):
     monkeypatch.setattr("experiments.identity.run_id", _digest)
     monkeypatch.setattr("experiments.stages.required_stages", fake.required_stages)
     summary = SimpleNamespace(table="THE TABLE", answer="The answer.", path=tmp_path / "report.md")
-    report = SimpleNamespace(write_report=lambda output_dir, sweep: summary)
+    report = SimpleNamespace(refresh_report=lambda output_dir, sweep: summary)
     monkeypatch.setitem(sys.modules, "analysis.report", report)
     # These children import nothing; the process that warm ones are forked from takes seconds.
     monkeypatch.setattr("sweeps.executors.choice.WarmStart", lambda: Child)
@@ -74,7 +74,7 @@ def test_a_sweep_ends_with_the_table_the_answer_and_where_things_are(
 
 
 def test_without_a_report_the_runs_are_made_and_nothing_is_drawn(invoke, capsys, monkeypatch):
-    monkeypatch.setattr(sys.modules["analysis.report"], "write_report", lambda *words: 1 / 0)
+    monkeypatch.setattr(sys.modules["analysis.report"], "refresh_report", lambda *words: 1 / 0)
     monkeypatch.setattr(session, "draw_all", lambda runs: 1 / 0)
     assert invoke(report=False) == 0
     output = capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
     summary = SimpleNamespace(table="REPORT", answer="", path="report.md")
     monkeypatch.setattr(
         sys.modules["analysis.report"],
-        "write_report",
+        "refresh_report",
         lambda *words: order.append("report") or summary,
     )
     assert invoke(tracking=True) == 0
@@ -136,7 +136,7 @@ def test_the_report_is_written_after_the_figures_and_before_the_last_sync(
 
 
 def test_a_report_that_fails_hides_nothing_else(invoke, monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules["analysis.report"], "write_report", lambda *words: 1 / 0)
+    monkeypatch.setattr(sys.modules["analysis.report"], "refresh_report", lambda *words: 1 / 0)
     assert invoke(bad="flow") == 1
     captured = capsys.readouterr()
     assert "failed: flow/flow-again seed 0" in captured.out

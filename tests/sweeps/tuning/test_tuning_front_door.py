@@ -92,7 +92,7 @@ def scores(output_dir):
 @pytest.mark.slow
 def test_a_killed_tuning_chooses_the_same_and_is_used_by_the_next_sweep(tmp_path):
     calm, killed = tmp_path / "calm", tmp_path / "killed"
-    finish(start(calm, "sweep=tuning"))
+    finish(start(calm, "sweep=tuning", "report=false"))
     process = start(killed, "sweep=tuning")
     while process.poll() is None and not one_run_paused(killed):
         time.sleep(0.02)
