@@ -201,7 +201,7 @@ def test_kills_at_random_moments(make_manifest, tmp_path):
     manifest = make_manifest(tmp_path / "videos", videos=40, clips=4)
     store, moments = tmp_path / "store", random.Random(0)
     seen = 0
-    for attempt in range(int(os.environ.get("LABEL_KILLS", "6"))):
+    for attempt in range(int(os.environ.get("LABEL_KILLS", "4"))):
         process = start(manifest, store, 4)
         if attempt % 4:
             seen = wait_for_records(process, store, seen)
