@@ -8,13 +8,13 @@ the recipe and the data, a study with other settings pretrains for itself.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from flow3r.errors import DataError
 from flow3r.files import read_json
-from flow3r.weights.files import read_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -37,4 +37,6 @@ def shipped_weights(stage_id: str, spec: dict[str, Any]) -> dict[str, Tensor]:
             f"{PRETRAINED / stage_id / CARD} has another spec than the stage of that id: the "
             "folder was changed or renamed; runtime.shipped_weights=false pretrains instead"
         )
+    from flow3r.weights.files import read_weights  # torch: planning asks for `is_shipped` alone
+
     return read_weights(PRETRAINED / stage_id / WEIGHTS)
