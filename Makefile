@@ -37,16 +37,15 @@ lint: $(VENV)/ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-# --no-compile: most of the 16,000 files are never imported; the others are compiled when they are.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	sys.exit(None if (3, 11) <= v < (3, 14) else \
 	"Python 3.11 to 3.13 is needed, %s is %d.%d; use make PYTHON=python3.x ..." \
 	% (sys.executable, v.major, v.minor))'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --no-compile $(TORCH_INDEX) torch==$(TORCH_VERSION)
-	$(PIP) install --quiet --no-compile -r requirements.lock
-	$(PIP) install --quiet --no-compile --no-deps --editable .
+	$(PIP) install --quiet $(TORCH_INDEX) torch==$(TORCH_VERSION)
+	$(PIP) install --quiet -r requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
 	touch $@
 
 # Resolve anew from pyproject.toml's ranges and write the lock (in a throw-away environment).
