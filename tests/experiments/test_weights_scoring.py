@@ -1,6 +1,7 @@
 """evaluate.py weights=...: a released file has the scores of the run it was exported from."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -9,6 +10,12 @@ from safetensors.torch import save_file
 import flow3r
 from flow3r.errors import ConfigError, DataError
 from flow3r.weights.files import read_weights
+
+
+@pytest.fixture(scope="module")
+def trained(trained, tmp_path_factory):
+    """A copy of the trained run's folder, in which no other worker of pytest writes."""
+    return shutil.copytree(trained, tmp_path_factory.mktemp("scoring") / "trained")
 
 
 @pytest.fixture(scope="module")
